@@ -1,0 +1,23 @@
+// Seeded randomness: every run can be replayed from its seed.
+
+/// The SplitMix64 generator (Steele, Lea, Flood 2014): small, fast, and any seed is a good one.
+package struct SeededRandom: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    package init(seed: UInt64) {
+        state = seed
+    }
+
+    package mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// A generator of its own for one component, so that one component's draws don't shift another's.
+    package mutating func split() -> SeededRandom {
+        SeededRandom(seed: next())
+    }
+}

@@ -1,0 +1,121 @@
+// One open file of the operating system.
+
+import Base
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+final class POSIXFile: File {
+    let path: String
+    /// -1 once closed.
+    private let descriptor: Atomic<Int32>
+
+    init(path: String, descriptor: Int32) {
+        self.path = path
+        self.descriptor = Atomic(descriptor)
+    }
+
+    deinit { close() }
+
+    private var open: Int32 { descriptor.load(ordering: .relaxed) }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(FileError) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let count = retrying { pread(open, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(offset) + done) }
+            if count < 0 { throw systemError("read", path) }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(FileError) {
+        var done = 0
+        while done < buffer.count {
+            let count = retrying { pwrite(open, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(offset) + done) }
+            if count < 0 { throw systemError("write", path) }
+            done += count
+        }
+    }
+
+    func write(_ pieces: [Bytes], at offset: UInt64) throws(FileError) {
+        // One copy into one buffer and one call: the pieces are frames of a few hundred bytes, for which gathering
+        // costs the system more than copying costs us.
+        if pieces.count == 1, let only = pieces.first {
+            return try only.withUnsafeBytes { (buffer) throws(FileError) in try write(buffer, at: offset) }
+        }
+        var joined: [UInt8] = []
+        joined.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+        for piece in pieces { piece.withUnsafeBytes { joined.append(contentsOf: $0) } }
+        try joined.withUnsafeBufferPointer { (buffer) throws(FileError) in
+            try write(UnsafeRawBufferPointer(buffer), at: offset)
+        }
+    }
+
+    func synchronizeData() throws(FileError) {
+        if retrying({ fdatasync(open) }) != 0 { throw systemError("fdatasync", path) }
+    }
+
+    func size() throws(FileError) -> UInt64 {
+        var information = stat()
+        if fstat(open, &information) != 0 { throw systemError("stat", path) }
+        return UInt64(information.st_size)
+    }
+
+    func truncate(to size: UInt64) throws(FileError) {
+        if retrying({ ftruncate(open, off_t(size)) }) != 0 { throw systemError("truncate", path) }
+    }
+
+    func preallocate(to size: UInt64) throws(FileError) {
+        let number = posix_fallocate(open, 0, off_t(size))
+        switch number {
+        case 0: return
+        case EINTR: try preallocate(to: size)
+        case EOPNOTSUPP, EINVAL, ENOTSUP:
+            // A file system without reservation: a longer file of holes is the next best.
+            if try self.size() < size { try truncate(to: size) }
+        default: throw systemError("fallocate", path, number)
+        }
+    }
+
+    func tryLock() throws(FileError) -> Bool {
+        if retrying({ flock(open, LOCK_EX | LOCK_NB) }) == 0 { return true }
+        if errno == EWOULDBLOCK { return false }
+        throw systemError("flock", path)
+    }
+
+    func unlock() throws(FileError) {
+        if retrying({ flock(open, LOCK_UN) }) != 0 { throw systemError("flock", path) }
+    }
+
+    func map(length: Int) throws(FileError) -> MappedRegion {
+        let address = mmap(nil, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, open, 0)
+        guard let address, address != MAP_FAILED else { throw systemError("mmap", path) }
+        // B+tree reads jump about: reading ahead would only fill memory with pages nobody asked for.
+        madvise(address, length, MADV_RANDOM)
+        return MappedRegion(
+            bytes: UnsafeRawBufferPointer(start: address, count: length),
+            release: { region in
+                _ = munmap(UnsafeMutableRawPointer(mutating: region.baseAddress), region.count)
+            },
+            forget: { region in
+                // Whole pages only: the start is rounded up, the end down.
+                let pageSize = sysconf(Int32(_SC_PAGESIZE))
+                guard let base = region.baseAddress else { return }
+                let start = (Int(bitPattern: base) + pageSize - 1) / pageSize * pageSize
+                let end = (Int(bitPattern: base) + region.count) / pageSize * pageSize
+                if end > start { madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_DONTNEED) }
+            }
+        )
+    }
+
+    func close() {
+        let previous = descriptor.exchange(-1, ordering: .relaxed)
+        if previous >= 0 { _ = Glibc.close(previous) }
+    }
+}
