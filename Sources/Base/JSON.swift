@@ -105,7 +105,7 @@ extension JSONValue {
             case "\t": output += "\\t".utf8
             case "\u{8}": output += "\\b".utf8
             case "\u{c}": output += "\\f".utf8
-            case "<", ">", "&", "\u{2028}", "\u{2029}", _ where scalar.value < 0x20:
+            case "<", ">", "&", "\u{2028}", "\u{2029}", "\0"..."\u{1f}":
                 let digits = String(scalar.value, radix: 16)
                 output += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
             default: output += Array(Character(scalar).utf8)
