@@ -59,7 +59,7 @@ var targets: [Target] = [
     room("MVCC", ["Base", "Wire", "EtcdWire", "Backend"]),
     room("Lease", ["Base", "Wire", "EtcdWire", "Backend"]),
     room("Auth", ["Base", "Wire", "EtcdWire", "Backend", protobuf]),
-    room("Membership", ["Base", "Wire", "EtcdWire", "RaftWire", "Backend"]),
+    room("Membership", ["Base"]),
     // Layer 6
     room("StateMachine", ["Base", "Wire", "EtcdWire", "RaftWire", "Backend", "MVCC", "Lease", "Auth", "Membership", protobuf]),
     // Layer 7
@@ -103,7 +103,7 @@ var targets: [Target] = [
     tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC"]),
     tests("LeaseTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Lease"]),
     tests("AuthTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Auth", protobuf]),
-    tests("MembershipTests", ["Base", "EtcdWire", "RaftWire", "FileIO", "BBolt", "Backend", "Membership"]),
+    tests("MembershipTests", ["Base", "Membership"]),
     tests(
         "StateMachineTests",
         ["Base", "EtcdWire", "RaftWire", "FileIO", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", protobuf]
