@@ -57,7 +57,7 @@ var targets: [Target] = [
     room("Backend", ["Base", "BBolt", "FileIO"]),
     // Layer 5
     room("MVCC", ["Base", "Wire", "EtcdWire", "Backend"]),
-    room("Lease", ["Base", "Wire", "EtcdWire", "Backend"]),
+    room("Lease", ["Base", "Wire"]),
     room("Auth", ["Base", "Wire", "EtcdWire", "Backend", protobuf]),
     room("Membership", ["Base"]),
     // Layer 6
@@ -101,7 +101,7 @@ var targets: [Target] = [
     tests("BBoltTests", ["Base", "FileIO", "BBolt"]),
     tests("BackendTests", ["Base", "FileIO", "BBolt", "Backend"]),
     tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC"]),
-    tests("LeaseTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Lease"]),
+    tests("LeaseTests", ["Base", "Lease"]),
     tests("AuthTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Auth", protobuf]),
     tests("MembershipTests", ["Base", "Membership"]),
     tests(
