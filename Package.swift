@@ -58,7 +58,7 @@ var targets: [Target] = [
     // Layer 5
     room("MVCC", ["Base", "Wire", "EtcdWire", "Backend"]),
     room("Lease", ["Base", "Wire"]),
-    room("Auth", ["Base", "Wire", "EtcdWire", "Backend", protobuf]),
+    room("Auth", ["Base", "Wire"]),
     room("Membership", ["Base"]),
     // Layer 6
     room("StateMachine", ["Base", "Wire", "EtcdWire", "RaftWire", "Backend", "MVCC", "Lease", "Auth", "Membership", protobuf]),
@@ -102,7 +102,7 @@ var targets: [Target] = [
     tests("BackendTests", ["Base", "FileIO", "BBolt", "Backend"]),
     tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC"]),
     tests("LeaseTests", ["Base", "Lease"]),
-    tests("AuthTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Auth", protobuf]),
+    tests("AuthTests", ["Base", "Auth"]),
     tests("MembershipTests", ["Base", "Membership"]),
     tests(
         "StateMachineTests",
