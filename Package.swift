@@ -75,7 +75,7 @@ var targets: [Target] = [
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioSSL, protobuf]),
     // Layer 10
-    room("ServerConfiguration", [yams]),
+    room("ServerConfiguration", ["ServerLog", yams]),
     room("ServerLog", []),
     room(
         "EtcdServer",
@@ -112,7 +112,7 @@ var targets: [Target] = [
     tests("HTTP2Tests", ["HTTP2", nioCore, nioPosix, nioEmbedded]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("FrontDoorTests", ["Base", "EtcdWire", "EtcdAPI", "FrontDoor", nioCore, nioPosix, nioEmbedded, nioHTTP1, protobuf]),
-    tests("ServerConfigurationTests", ["ServerConfiguration"]),
+    tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
