@@ -86,6 +86,7 @@ var targets: [Target] = [
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
     // Side rooms
+    room("SimulatedDisk", ["Base", "FileIO"]),
     room("DataDriven", []),
     room("RaftScenarios", ["Base", "RaftWire", "Raft", "DataDriven"]),
     program("raft-scenarios", ["RaftScenarios"]),
@@ -97,8 +98,9 @@ var targets: [Target] = [
     tests("RaftWireTests", ["Base", "Wire", "RaftWire"]),
     tests("EtcdWireTests", ["Base", "Wire", "EtcdWire", protobuf]),
     tests("RaftTests", ["Base", "RaftWire", "Raft", "DataDriven", "RaftScenarios"]),
-    tests("RaftLogTests", ["Base", "RaftWire", "FileIO", "RaftLog"]),
-    tests("BBoltTests", ["Base", "FileIO", "BBolt"]),
+    tests("SimulatedDiskTests", ["Base", "FileIO", "SimulatedDisk"]),
+    tests("RaftLogTests", ["Base", "Wire", "RaftWire", "FileIO", "RaftLog", "SimulatedDisk"]),
+    tests("BBoltTests", ["Base", "FileIO", "BBolt", "SimulatedDisk"]),
     tests("BackendTests", ["Base", "FileIO", "BBolt", "Backend"]),
     tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC"]),
     tests("LeaseTests", ["Base", "Lease"]),
@@ -130,7 +132,7 @@ let standing = Set(targets.map(\.name))
 let rooms: Set<String> = [
     "CChecksum", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth",
     "Membership", "StateMachine", "Replica", "CNGHTTP2", "HTTP2", "EtcdAPI", "FrontDoor", "ServerConfiguration",
-    "ServerLog", "EtcdServer", "DataDriven", "RaftScenarios",
+    "ServerLog", "EtcdServer", "SimulatedDisk", "DataDriven", "RaftScenarios",
 ]
 for target in targets {
     target.dependencies = target.dependencies.filter {
