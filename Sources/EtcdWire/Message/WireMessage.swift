@@ -5,7 +5,7 @@
 // as protobuf demands where a singular message field occurs twice. Rules shared with Go's protobuf: unknown fields and
 // known fields of another wire type are skipped, the last scalar wins, strings must be UTF-8.
 
-package import Base
+import Base
 package import Wire
 
 /// Where a message's fields go: proto3's defaults are left out by `field`, written by `explicit`.
