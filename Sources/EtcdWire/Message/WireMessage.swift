@@ -31,7 +31,7 @@ protocol WireMessage: Sendable, Equatable {
     mutating func merge(_ bytes: Bytes, depth: Int) throws(WireError)
 }
 
-/// Messages within messages; beyond it input is refused, so that hostile nesting cannot exhaust the stack. The number
+/// Messages within messages, the outermost included; beyond it input is refused, so that hostile nesting cannot exhaust the stack. The number
 /// is protobuf's usual one (C++, Java, Swift); a transaction takes two levels for every transaction inside it.
 let nestingDepthMax = 100
 
@@ -131,7 +131,7 @@ extension WireReader {
     /// Reads a nested message over `value`.
     mutating func merge<M: WireMessage>(_ field: Field, into value: inout M, depth: Int) throws(WireError) {
         let content = try bytes(field)
-        guard depth < nestingDepthMax else { throw .nestedTooDeeply }
+        guard depth + 1 < nestingDepthMax else { throw .nestedTooDeeply }
         try value.merge(content, depth: depth + 1)
     }
 
