@@ -57,9 +57,9 @@ var targets: [Target] = [
     room("Backend", ["Base", "BBolt", "FileIO"]),
     // Layer 5
     room("MVCC", ["Base", "Wire", "EtcdWire", "Backend"]),
-    room("Lease", ["Base", "Wire", "EtcdWire", "Backend"]),
-    room("Auth", ["Base", "Wire", "EtcdWire", "Backend", protobuf]),
-    room("Membership", ["Base", "Wire", "EtcdWire", "RaftWire", "Backend"]),
+    room("Lease", ["Base", "Wire"]),
+    room("Auth", ["Base", "Wire"]),
+    room("Membership", ["Base"]),
     // Layer 6
     room("StateMachine", ["Base", "Wire", "EtcdWire", "RaftWire", "Backend", "MVCC", "Lease", "Auth", "Membership", protobuf]),
     // Layer 7
@@ -75,7 +75,7 @@ var targets: [Target] = [
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioSSL, protobuf]),
     // Layer 10
-    room("ServerConfiguration", [yams]),
+    room("ServerConfiguration", ["ServerLog", yams]),
     room("ServerLog", []),
     room(
         "EtcdServer",
@@ -101,9 +101,9 @@ var targets: [Target] = [
     tests("BBoltTests", ["Base", "FileIO", "BBolt"]),
     tests("BackendTests", ["Base", "FileIO", "BBolt", "Backend"]),
     tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC"]),
-    tests("LeaseTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Lease"]),
-    tests("AuthTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Auth", protobuf]),
-    tests("MembershipTests", ["Base", "EtcdWire", "RaftWire", "FileIO", "BBolt", "Backend", "Membership"]),
+    tests("LeaseTests", ["Base", "Lease"]),
+    tests("AuthTests", ["Base", "Auth"]),
+    tests("MembershipTests", ["Base", "Membership"]),
     tests(
         "StateMachineTests",
         ["Base", "EtcdWire", "RaftWire", "FileIO", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", protobuf]
@@ -112,7 +112,7 @@ var targets: [Target] = [
     tests("HTTP2Tests", ["HTTP2", nioCore, nioPosix, nioEmbedded]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("FrontDoorTests", ["Base", "EtcdWire", "EtcdAPI", "FrontDoor", nioCore, nioPosix, nioEmbedded, nioHTTP1, protobuf]),
-    tests("ServerConfigurationTests", ["ServerConfiguration"]),
+    tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
