@@ -108,7 +108,8 @@ import Testing
         hash.hash = 1_643_261_597
         hash.compactRevision = 22
         #expect(
-            try GatewayJSON.response(hash.encodedBytes(), of: .hashKV) == #"{"hash":1643261597,"compact_revision":"22"}"#
+            try GatewayJSON.response(hash.encodedBytes(), of: .hashKV)
+                == #"{"hash":1643261597,"compact_revision":"22"}"#
         )
     }
 
@@ -125,7 +126,8 @@ import Testing
         (RPC.put, #""text""#, "proto:\u{a0}syntax error (line 1:1): unexpected token \"text\""),
         (.put, #"{"key": "!!"}"#, "proto:\u{a0}(line 1:9): invalid value for bytes field key: \"!!\""),
         (.put, "null", "proto:\u{a0}syntax error (line 1:1): unexpected token null"),
-        (.put, "{\"key\":\"YQ==\",\n \"lease\":\"x\"}", "proto:\u{a0}(line 2:10): invalid value for int64 field lease: \"x\""),
+        (.put, "{\"key\":\"YQ==\",\n \"lease\":\"x\"}",
+            "proto:\u{a0}(line 2:10): invalid value for int64 field lease: \"x\""),
         (.put, #"{"ignore_value":1}"#, "proto:\u{a0}(line 1:17): invalid value for bool field ignoreValue: 1"),
         (.put, #"{"lease":1.5}"#, "proto:\u{a0}(line 1:10): invalid value for int64 field lease: 1.5"),
         (.put, #"{"value":{}}"#, "proto:\u{a0}(line 1:10): invalid value for bytes field value: {"),
@@ -134,7 +136,8 @@ import Testing
             "proto:\u{a0}(line 1:44): invalid value for bytes field key: 5"),
         (.txn, #"{"success":[3]}"#, "proto:\u{a0}syntax error (line 1:13): unexpected token 3"),
         (.txn, #"{"success":[{"request_put":{},"request_range":{}}]}"#,
-            "proto:\u{a0}(line 1:31): error parsing \"request_range\", oneof etcdserverpb.RequestOp.request is already set"),
+            "proto:\u{a0}(line 1:31): error parsing \"request_range\", "
+                + "oneof etcdserverpb.RequestOp.request is already set"),
         (.memberUpdate, #"{"ID":"-1"}"#, "proto:\u{a0}(line 1:7): invalid value for uint64 field ID: \"-1\""),
         (.memberUpdate, #"{"peerURLs":[1]}"#, "proto:\u{a0}(line 1:14): invalid value for string field peerURLs: 1"),
     ])
@@ -158,7 +161,8 @@ import Testing
     @Test func damagedBodiesNeverCrash() {
         let body: Bytes = """
             {"compare":[{"key":"cQ==","target":"VERSION","result":1,"version":"-0"}],"x":[true,null,1.5e3],
-            "success":[{"request_put":{"key":"eGE=","value":"MQ==","lease":"12"}},{"requestRange":{"key":"c\\u0051=="}}]}
+            "success":[{"request_put":{"key":"eGE=","value":"MQ==","lease":"12"}},
+            {"requestRange":{"key":"c\\u0051=="}}]}
             """
         var messages = RandomMessages(seed: 6)
         var refused = 0
@@ -181,7 +185,9 @@ import Testing
         #expect(values == ["{\"a\":[1,{}],\"b\":\"}\\\"\"}", "[]", "true", "-1.5e+3", "\"x\"", "0"])
     }
 
-    @Test("a cut value waits for more", arguments: ["{", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "[1,", "tr", "-", "\"\\u00", "1."])
+    @Test("a cut value waits for more", arguments: [
+        "{", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "[1,", "tr", "-", "\"\\u00", "1.",
+    ])
     func cut(text: String) {
         var scanner = JSONScanner(Bytes(text))
         #expect(throws: JSONScanError.unexpectedEnd) { try scanner.next() }

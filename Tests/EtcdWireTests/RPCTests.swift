@@ -63,7 +63,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("etcdserverpb.KV", "etcd/api/etcdserverpb/rpc.proto"), ("etcdserverpb.KV.Range", "etcd/api/etcdserverpb/rpc.proto"),
+        ("etcdserverpb.KV", "etcd/api/etcdserverpb/rpc.proto"),
+        ("etcdserverpb.KV.Range", "etcd/api/etcdserverpb/rpc.proto"),
         ("mvccpb.Event.EventType", "etcd/api/mvccpb/kv.proto"), ("mvccpb.Event.PUT", "etcd/api/mvccpb/kv.proto"),
         ("mvccpb.KeyValue.lease", "etcd/api/mvccpb/kv.proto"),
         ("etcdserverpb.RequestOp.request", "etcd/api/etcdserverpb/rpc.proto"),

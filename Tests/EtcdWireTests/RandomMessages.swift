@@ -50,7 +50,8 @@ struct RandomMessages {
             guard depth < Self.nestingDepthMax else { return }
             writer.explicit(number, encoding(of: String(field.typeName.dropFirst()), depth: depth + 1))
         case .string:
-            writer.explicit(number, ["", "a", "grüße", "名前", "http://127.0.0.1:2380"].randomElement(using: &random) ?? "")
+            let texts = ["", "a", "grüße", "名前", "http://127.0.0.1:2380"]
+            writer.explicit(number, texts.randomElement(using: &random) ?? "")
         case .bytes: writer.explicit(number, bytes())
         case .bool: writer.explicit(number, .random(in: 0...2, using: &random))
         case .enum where field.label == .repeated && Bool.random(using: &random):

@@ -31,8 +31,9 @@ protocol WireMessage: Sendable, Equatable {
     mutating func merge(_ bytes: Bytes, depth: Int) throws(WireError)
 }
 
-/// Messages within messages, the outermost included; beyond it input is refused, so that hostile nesting cannot exhaust the stack. The number
-/// is protobuf's usual one (C++, Java, Swift); a transaction takes two levels for every transaction inside it.
+/// Messages within messages, the outermost included; beyond it input is refused, so that hostile nesting cannot
+/// exhaust the stack. The number is protobuf's usual one (C++, Java, Swift); a transaction takes two levels for every
+/// transaction inside it.
 let nestingDepthMax = 100
 
 extension WireError {
