@@ -63,6 +63,13 @@ enum ConfigurationFile {
         "discovery-config.client.auth": "clientv3.AuthConfig",
     ]
 
+    /// Go's words for where a value was to go: the innermost struct's name and the whole path.
+    private static func place(_ path: String, _ type: String) -> String {
+        let section = path.split(separator: ".").dropLast().joined(separator: ".")
+        let structName = sectionTypes[section]?.split(separator: ".").last ?? "configYAML"
+        return "Go struct field \(structName).\(path) of type \(type)"
+    }
+
     private static let flagsByFileKey = Dictionary(
         uniqueKeysWithValues: FlagTable.all.compactMap { flag in flag.fileKey.map { ($0, flag) } }
     )
@@ -80,7 +87,7 @@ enum ConfigurationFile {
                     ? path : path.lowercased()
                 if let type = ConfigurationFile.sectionTypes[knownPath] {
                     guard case .object(let object) = value else {
-                        throw typeMismatch(value, "Go struct field configYAML.\(knownPath) of type \(type)")
+                        throw typeMismatch(value, ConfigurationFile.place(knownPath, type))
                     }
                     try read(object, section: knownPath)
                 } else if let flag = ConfigurationFile.flagsByFileKey[knownPath] {
@@ -174,15 +181,13 @@ enum ConfigurationFile {
         ) throws(Problem) -> Integer {
             guard case .number(let text) = value else { throw mismatch(value, path, type) }
             guard let number = Integer(text) else {
-                throw ConfigurationFile.typeMismatch(
-                    value, detail: text, "Go struct field configYAML.\(path) of type \(type)"
-                )
+                throw ConfigurationFile.typeMismatch(value, detail: text, ConfigurationFile.place(path, type))
             }
             return number
         }
 
         private func mismatch(_ value: YAMLValue, _ path: String, _ type: String) -> Problem {
-            ConfigurationFile.typeMismatch(value, "Go struct field configYAML.\(path) of type \(type)")
+            ConfigurationFile.typeMismatch(value, ConfigurationFile.place(path, type))
         }
     }
 

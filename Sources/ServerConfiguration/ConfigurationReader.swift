@@ -76,7 +76,7 @@ struct ConfigurationReader {
         if flags.wantsVersion { throw .version }
 
         let configFile = flags.configFile.isEmpty ? environment["ETCD_CONFIG_FILE"] ?? "" : flags.configFile
-        let defaultInitialCluster = configuration.cluster.initialCluster
+        let defaultInitialCluster = ServerConfiguration().cluster.initialCluster
         if configFile.isEmpty {
             try readEnvironment(flags)
             try check()
