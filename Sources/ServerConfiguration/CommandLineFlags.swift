@@ -57,7 +57,9 @@ struct CommandLineFlags {
         do throws(FlagValueError) {
             try flag.set(value, in: &configuration)
         } catch {
-            let kind = flag.isBoolean ? "invalid boolean value \(goQuoted(value)) for" : "invalid value \(goQuoted(value)) for flag"
+            let kind =
+                flag.isBoolean
+                ? "invalid boolean value \(goQuoted(value)) for" : "invalid value \(goQuoted(value)) for flag"
             throw .usage("\(kind) -\(flag.name): \(error.sentence)")
         }
         names.insert(flag.name)

@@ -111,11 +111,9 @@ struct ConfigurationChecks {
         }
         if !cluster.versionCeilingText.isEmpty, cluster.versionCeiling == nil {
             throw ConfigurationError(
-                "--cluster-version-ceiling must be one of 3.5, 3.6 and 3.7 (set to \(goQuoted(cluster.versionCeilingText)))"
+                "--cluster-version-ceiling must be one of 3.5, 3.6 and 3.7 "
+                    + "(set to \(goQuoted(cluster.versionCeilingText)))"
             )
-        }
-        if cluster.maxLearners <= 0 {
-            throw ConfigurationError("--max-learners must be >0 (set to \(cluster.maxLearners))")
         }
     }
 
@@ -127,7 +125,8 @@ struct ConfigurationChecks {
         let (fiveHeartbeats, overflow) = heartbeat.multipliedReportingOverflow(by: 5)
         if overflow || fiveHeartbeats > election {
             throw ConfigurationError(
-                "--election-timeout[\(election)ms] should be at least as 5 times as --heartbeat-interval[\(heartbeat)ms]"
+                "--election-timeout[\(election)ms] should be at least as 5 times as "
+                    + "--heartbeat-interval[\(heartbeat)ms]"
             )
         }
         if election > RaftConfiguration.electionMillisecondsMaximum {
@@ -233,7 +232,9 @@ extension StorageConfiguration {
             if mode == "revision" { return .revisions(count) }
             let (nanoseconds, overflow) = count.multipliedReportingOverflow(by: GoDuration.hours(1).nanoseconds)
             if overflow {
-                throw ConfigurationError("error parsing CompactionRetention: time: invalid duration \(goQuoted(retention))")
+                throw ConfigurationError(
+                    "error parsing CompactionRetention: time: invalid duration \(goQuoted(retention))"
+                )
             }
             return .periodic(GoDuration(nanoseconds: nanoseconds))
         }

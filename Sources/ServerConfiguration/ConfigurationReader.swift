@@ -96,7 +96,8 @@ struct ConfigurationReader {
         if configuration.dataDirectory.isEmpty {
             configuration.dataDirectory = configuration.name + ".etcd"
             log(
-                .warn, "'data-dir' was empty; using default",
+                .warn,
+                "'data-dir' was empty; using default",
                 [.string("data-dir", configuration.dataDirectory)]
             )
         }
@@ -105,7 +106,11 @@ struct ConfigurationReader {
 
     mutating func outcome(of stop: Stop) -> ConfigurationOutcome {
         var failure = ConfigurationFailure(
-            message: "", exitCode: Self.failureExitCode, standardErrorText: "", logLines: [], logging: nil
+            message: "",
+            exitCode: Self.failureExitCode,
+            standardErrorText: "",
+            logLines: [],
+            logging: nil
         )
         switch stop {
         case .version: return .printVersion
@@ -150,7 +155,8 @@ struct ConfigurationReader {
         var variables = environment
         if let value = variables.removeValue(forKey: "ETCD_VERSION"), !value.isEmpty {
             log(
-                .warn, "cannot set special environment variable",
+                .warn,
+                "cannot set special environment variable",
                 [.string("key", "ETCD_VERSION"), .string("value", value)]
             )
         }
@@ -173,7 +179,8 @@ struct ConfigurationReader {
                 explicit.insert(flag.name)
                 if case .ignored = flag.target { logIgnored(flag.name) }
                 log(
-                    .info, "recognized and used environment variable",
+                    .info,
+                    "recognized and used environment variable",
                     [.string("variable-name", key), .string("variable-value", value)]
                 )
             } catch {
@@ -190,7 +197,8 @@ struct ConfigurationReader {
             }
             if key.hasPrefix("ETCD_") {
                 log(
-                    .warn, "unrecognized environment variable",
+                    .warn,
+                    "unrecognized environment variable",
                     [.string("environment-variable", "\(key)=\(variables[key] ?? "")")]
                 )
             }

@@ -19,325 +19,333 @@ enum FlagTable {
         .init("data-dir", .string(\.dataDirectory), .member, shows: "${name}.etcd", "Folder for the member's data."),
         .init("wal-dir", .string(\.walDirectory), .member, "Folder for the write-ahead log, if it has one of its own."),
         .init(
-            "snapshot-count", .uint64(\.raft.snapshotCount), .member,
+            "snapshot-count",
+            .uint64(\.raft.snapshotCount),
+            .member,
             "Applied entries after which a snapshot is taken."
         ),
-        .init("heartbeat-interval", .uint(\.raft.heartbeatMilliseconds), .member, "Heartbeat interval in milliseconds."),
         .init(
-            "election-timeout", .uint(\.raft.electionMilliseconds), .member,
+            "heartbeat-interval",
+            .uint(\.raft.heartbeatMilliseconds),
+            .member,
+            "Heartbeat interval in milliseconds."
+        ),
+        .init(
+            "election-timeout",
+            .uint(\.raft.electionMilliseconds),
+            .member,
             "Election timeout in milliseconds; at least five heartbeat intervals."
         ),
         .init(
-            "initial-election-tick-advance", .bool(\.raft.initialElectionTickAdvance), .member,
+            "initial-election-tick-advance",
+            .bool(\.raft.initialElectionTickAdvance),
+            .member,
             "Skip most of the first election timeout when starting, to elect a leader sooner."
         ),
         .init(
-            "listen-peer-urls", .urls(\.listen.peerURLs), .member,
+            "listen-peer-urls",
+            .urls(\.listen.peerURLs),
+            .member,
             "URLs to listen on for other members, separated by commas."
         ),
         .init(
-            "listen-client-urls", .urls(\.listen.clientURLs), .member,
+            "listen-client-urls",
+            .urls(\.listen.clientURLs),
+            .member,
             "URLs to listen on for clients: gRPC, and HTTP unless --listen-client-http-urls is set."
         ),
         .init(
-            "listen-client-http-urls", .urls(\.listen.clientHTTPURLs), .member,
+            "listen-client-http-urls",
+            .urls(\.listen.clientHTTPURLs),
+            .member,
             "URLs to listen on for clients that speak HTTP only; HTTP then leaves --listen-client-urls."
         ),
         .init(
-            "max-snapshots", .uint(\.raft.maxSnapshots), .member,
+            "max-snapshots",
+            .uint(\.raft.maxSnapshots),
+            .member,
             "Snapshot files to keep (0 keeps all). Deprecated in v3.6, gone in v3.8."
         ),
         .init("max-wals", .uint(\.raft.maxWALs), .member, "Write-ahead log files to keep (0 keeps all)."),
         .init("memory-mlock", .bool(\.storage.memoryLock), .member, "Lock the pages of the database in memory."),
         .init(
-            "quota-backend-bytes", .int64(\.storage.quotaBackendBytes), .member,
+            "quota-backend-bytes",
+            .int64(\.storage.quotaBackendBytes),
+            .member,
             "Size in bytes at which the database raises an alarm and stops accepting writes. 0 means 2 GiB, "
                 + "less than 0 means no limit."
         ),
         .init(
-            "backend-bbolt-freelist-type", .string(\.storage.freelistTypeText), .member, shows: "map",
+            "backend-bbolt-freelist-type",
+            .string(\.storage.freelistTypeText),
+            .member,
+            shows: "map",
             "How the database file keeps track of free pages: array or map."
         ),
         .init(
-            "backend-batch-interval", .duration(\.storage.batchIntervalSetting), .member,
+            "backend-batch-interval",
+            .duration(\.storage.batchIntervalSetting),
+            .member,
             "Longest time before a database transaction is committed (0 means 100ms)."
         ),
         .init(
-            "backend-batch-limit", .int(\.storage.batchLimitSetting), .member,
+            "backend-batch-limit",
+            .int(\.storage.batchLimitSetting),
+            .member,
             "Operations after which a database transaction is committed (0 means 10000)."
         ),
         .init("max-txn-ops", .uint(\.requests.maxTxnOps), .member, "Most operations one transaction may have."),
         .init(
-            "max-request-bytes", .uint(\.requests.maxRequestBytes), .member,
+            "max-request-bytes",
+            .uint(\.requests.maxRequestBytes),
+            .member,
             "Largest client request that is accepted, in bytes."
         ),
         .init(
-            "max-concurrent-streams", .uint32(\.requests.maxConcurrentStreams), .member,
+            "max-concurrent-streams",
+            .uint32(\.requests.maxConcurrentStreams),
+            .member,
             "Most streams one client connection may have open."
         ),
         .init(
-            "grpc-keepalive-min-time", .duration(\.requests.keepAliveMinTime), .member,
+            "grpc-keepalive-min-time",
+            .duration(\.requests.keepAliveMinTime),
+            .member,
             "Shortest interval at which a client may ping."
         ),
         .init(
-            "grpc-keepalive-interval", .duration(\.requests.keepAliveInterval), .member,
+            "grpc-keepalive-interval",
+            .duration(\.requests.keepAliveInterval),
+            .member,
             "Interval at which the server pings idle clients (0 turns it off)."
         ),
         .init(
-            "grpc-keepalive-timeout", .duration(\.requests.keepAliveTimeout), .member,
+            "grpc-keepalive-timeout",
+            .duration(\.requests.keepAliveTimeout),
+            .member,
             "Time a client has to answer such a ping (0 turns it off)."
         ),
         .init(
-            "socket-reuse-port", .bool(\.listen.reusePort), .member, file: .path("socket-options.reuse-port"),
+            "socket-reuse-port",
+            .bool(\.listen.reusePort),
+            .member,
+            file: .path("socket-options.reuse-port"),
             "Set SO_REUSEPORT on listeners, so that several processes may share a port."
         ),
         .init(
-            "socket-reuse-address", .bool(\.listen.reuseAddress), .member, file: .path("socket-options.reuse-address"),
+            "socket-reuse-address",
+            .bool(\.listen.reuseAddress),
+            .member,
+            file: .path("socket-options.reuse-address"),
             "Set SO_REUSEADDR on listeners, so that an address in TIME_WAIT may be bound."
         ),
         .init("enable-grpc-gateway", .bool(\.requests.enableGRPCGateway), .member, "Serve the JSON gateway."),
         .init(
-            "raft-read-timeout", .duration(\.raft.peerReadTimeout), .member, file: .none,
+            "raft-read-timeout",
+            .duration(\.raft.peerReadTimeout),
+            .member,
+            file: .none,
             "Read timeout of connections to other members."
         ),
         .init(
-            "raft-write-timeout", .duration(\.raft.peerWriteTimeout), .member, file: .none,
+            "raft-write-timeout",
+            .duration(\.raft.peerWriteTimeout),
+            .member,
+            file: .none,
             "Write timeout of connections to other members."
         ),
         .init(
-            "feature-gates", .featureGates, .member,
+            "feature-gates",
+            .featureGates,
+            .member,
             "Switches for features that are not final, as Name=true|false separated by commas:"
         ),
     ]
 
     private static let clustering: [FlagDefinition] = [
         .init(
-            "initial-advertise-peer-urls", .urls(\.listen.advertisePeerURLs), .clustering,
+            "initial-advertise-peer-urls",
+            .urls(\.listen.advertisePeerURLs),
+            .clustering,
             "This member's peer URLs as the other members reach them."
         ),
         .init(
-            "initial-cluster", .string(\.cluster.initialCluster), .clustering,
+            "initial-cluster",
+            .string(\.cluster.initialCluster),
+            .clustering,
             "The members of a new cluster, as name=url separated by commas."
         ),
         .init(
-            "initial-cluster-state", .choice(\.cluster.initialClusterStateText, ["new", "existing"]), .clustering,
+            "initial-cluster-state",
+            .choice(\.cluster.initialClusterStateText, ["new", "existing"]),
+            .clustering,
             "'new' to bootstrap a cluster, 'existing' to join one. Has no effect once the member has data."
         ),
         .init(
-            "initial-cluster-token", .string(\.cluster.initialClusterToken), .clustering,
+            "initial-cluster-token",
+            .string(\.cluster.initialClusterToken),
+            .clustering,
             "Word that keeps clusters with equal addresses apart."
         ),
         .init(
-            "advertise-client-urls", .urls(\.listen.advertiseClientURLs), .clustering,
+            "advertise-client-urls",
+            .urls(\.listen.advertiseClientURLs),
+            .clustering,
             "This member's client URLs as clients reach them."
         ),
         .init(
-            "strict-reconfig-check", .bool(\.cluster.strictReconfigCheck), .clustering,
+            "strict-reconfig-check",
+            .bool(\.cluster.strictReconfigCheck),
+            .clustering,
             "Refuse membership changes that would cost the quorum."
         ),
         .init(
-            "pre-vote", .bool(\.raft.preVote), .clustering,
+            "pre-vote",
+            .bool(\.raft.preVote),
+            .clustering,
             "Ask for votes before raising the term, so that a returning member does not disturb the cluster."
         ),
         .init(
-            "auto-compaction-retention", .string(\.storage.autoCompactionRetentionText), .clustering,
+            "auto-compaction-retention",
+            .string(\.storage.autoCompactionRetentionText),
+            .clustering,
             "History to keep when compacting automatically (0 turns it off)."
         ),
         .init(
-            "auto-compaction-mode", .string(\.storage.autoCompactionModeText), .clustering,
+            "auto-compaction-mode",
+            .string(\.storage.autoCompactionModeText),
+            .clustering,
             "Meaning of the retention: 'periodic' is a time (hours if no unit is given), 'revision' a number of "
                 + "revisions."
         ),
         .init(
             "v2-deprecation",
             .choices(
-                \.cluster.v2Deprecation, ["gone", "write-only", "write-only-drop-data", "write-only-skip-check"]
+                \.cluster.v2Deprecation,
+                ["gone", "write-only", "write-only-drop-data", "write-only-skip-check"]
             ),
-            .clustering, shows: "write-only",
+            .clustering,
+            shows: "write-only",
             "Accepted without effect. Deprecated, gone in v3.8."
         ),
         .init(
-            "cluster-version-ceiling", .choice(\.cluster.versionCeilingText, ["", "3.5", "3.6", "3.7"]), .clustering,
+            "cluster-version-ceiling",
+            .choice(\.cluster.versionCeilingText, ["", "3.5", "3.6", "3.7"]),
+            .clustering,
             "Never raise cluster and storage version above this one (3.5, 3.6 or 3.7). Not a flag of Go's etcd."
         ),
     ]
 
     private static let discovery: [FlagDefinition] = [
         .init(
-            "discovery-token", .string(\.cluster.discovery.token), .clustering, file: .path("discovery-config.token"),
+            "discovery-token",
+            .string(\.cluster.discovery.token),
+            .clustering,
+            file: .path("discovery-config.token"),
             "Token of the cluster at the discovery service."
         ),
         .init(
-            "discovery-endpoints", .uniqueStrings(\.cluster.discovery.endpoints), .clustering,
-            file: .path("discovery-config.client.endpoints"), "gRPC endpoints of the discovery service."
+            "discovery-endpoints",
+            .uniqueStrings(\.cluster.discovery.endpoints),
+            .clustering,
+            file: .path("discovery-config.client.endpoints"),
+            "gRPC endpoints of the discovery service."
         ),
         .init(
-            "discovery-dial-timeout", .duration(\.cluster.discovery.dialTimeout), .clustering,
-            file: .path("discovery-config.client.dial-timeout"), "Time to connect to the discovery service."
+            "discovery-dial-timeout",
+            .duration(\.cluster.discovery.dialTimeout),
+            .clustering,
+            file: .path("discovery-config.client.dial-timeout"),
+            "Time to connect to the discovery service."
         ),
         .init(
-            "discovery-request-timeout", .duration(\.cluster.discovery.requestTimeout), .clustering,
-            file: .path("discovery-config.client.request-timeout"), "Time for one request to the discovery service."
+            "discovery-request-timeout",
+            .duration(\.cluster.discovery.requestTimeout),
+            .clustering,
+            file: .path("discovery-config.client.request-timeout"),
+            "Time for one request to the discovery service."
         ),
         .init(
-            "discovery-keepalive-time", .duration(\.cluster.discovery.keepAliveTime), .clustering,
-            file: .path("discovery-config.client.keepalive-time"), "Ping interval to the discovery service."
+            "discovery-keepalive-time",
+            .duration(\.cluster.discovery.keepAliveTime),
+            .clustering,
+            file: .path("discovery-config.client.keepalive-time"),
+            "Ping interval to the discovery service."
         ),
         .init(
-            "discovery-keepalive-timeout", .duration(\.cluster.discovery.keepAliveTimeout), .clustering,
-            file: .path("discovery-config.client.keepalive-timeout"), "Time the discovery service has for a pong."
+            "discovery-keepalive-timeout",
+            .duration(\.cluster.discovery.keepAliveTimeout),
+            .clustering,
+            file: .path("discovery-config.client.keepalive-timeout"),
+            "Time the discovery service has for a pong."
         ),
         .init(
-            "discovery-insecure-transport", .bool(\.cluster.discovery.insecureTransport), .clustering,
-            file: .path("discovery-config.client.secure.insecure-transport"), "Reach the discovery service without TLS."
+            "discovery-insecure-transport",
+            .bool(\.cluster.discovery.insecureTransport),
+            .clustering,
+            file: .path("discovery-config.client.secure.insecure-transport"),
+            "Reach the discovery service without TLS."
         ),
         .init(
-            "discovery-insecure-skip-tls-verify", .bool(\.cluster.discovery.insecureSkipTLSVerify), .clustering,
+            "discovery-insecure-skip-tls-verify",
+            .bool(\.cluster.discovery.insecureSkipTLSVerify),
+            .clustering,
             file: .path("discovery-config.client.secure.insecure-skip-tls-verify"),
             "Do not check the discovery service's certificate (for tests only)."
         ),
         .init(
-            "discovery-cert", .string(\.cluster.discovery.certFile), .clustering,
-            file: .path("discovery-config.client.secure.cert"), "Client certificate for the discovery service."
+            "discovery-cert",
+            .string(\.cluster.discovery.certFile),
+            .clustering,
+            file: .path("discovery-config.client.secure.cert"),
+            "Client certificate for the discovery service."
         ),
         .init(
-            "discovery-key", .string(\.cluster.discovery.keyFile), .clustering,
-            file: .path("discovery-config.client.secure.key"), "Client key for the discovery service."
+            "discovery-key",
+            .string(\.cluster.discovery.keyFile),
+            .clustering,
+            file: .path("discovery-config.client.secure.key"),
+            "Client key for the discovery service."
         ),
         .init(
-            "discovery-cacert", .string(\.cluster.discovery.caCertFile), .clustering,
-            file: .path("discovery-config.client.secure.cacert"), "Certificates the discovery service is checked by."
+            "discovery-cacert",
+            .string(\.cluster.discovery.caCertFile),
+            .clustering,
+            file: .path("discovery-config.client.secure.cacert"),
+            "Certificates the discovery service is checked by."
         ),
         .init(
-            "discovery-user", .string(\.cluster.discovery.user), .clustering,
-            file: .path("discovery-config.client.auth.username"), "User at the discovery service: name[:password]."
+            "discovery-user",
+            .string(\.cluster.discovery.user),
+            .clustering,
+            file: .path("discovery-config.client.auth.username"),
+            "User at the discovery service: name[:password]."
         ),
         .init(
-            "discovery-password", .string(\.cluster.discovery.password), .clustering,
-            file: .path("discovery-config.client.auth.password"), "Password of that user."
+            "discovery-password",
+            .string(\.cluster.discovery.password),
+            .clustering,
+            file: .path("discovery-config.client.auth.password"),
+            "Password of that user."
         ),
         .init(
-            "discovery-fallback", .choice(\.cluster.discovery.fallback, ["exit", "proxy"]), .clustering, file: .none,
+            "discovery-fallback",
+            .choice(\.cluster.discovery.fallback, ["exit", "proxy"]),
+            .clustering,
+            file: .none,
             "What to do when discovery fails; only 'exit' is left."
         ),
         .init(
-            "discovery-srv", .string(\.cluster.discovery.srvDomain), .clustering,
+            "discovery-srv",
+            .string(\.cluster.discovery.srvDomain),
+            .clustering,
             "Domain whose SRV records name the members of a new cluster."
         ),
         .init(
-            "discovery-srv-name", .string(\.cluster.discovery.srvServiceName), .clustering,
+            "discovery-srv-name",
+            .string(\.cluster.discovery.srvServiceName),
+            .clustering,
             "Suffix of the service name in those records."
         ),
-    ]
-
-    private static let security: [FlagDefinition] = [
-        .init(
-            "cert-file", .string(\.security.client.certFile), .security,
-            file: .path("client-transport-security.cert-file"), "Certificate shown to clients."
-        ),
-        .init(
-            "key-file", .string(\.security.client.keyFile), .security,
-            file: .path("client-transport-security.key-file"), "Key of that certificate."
-        ),
-        .init(
-            "client-cert-auth", .bool(\.security.client.clientCertAuth), .security,
-            file: .path("client-transport-security.client-cert-auth"), "Demand certificates of clients."
-        ),
-        .init(
-            "client-cert-file", .string(\.security.client.clientCertFile), .security,
-            file: .path("client-transport-security.client-cert-file"),
-            "Certificate the server shows when it is its own client."
-        ),
-        .init(
-            "client-key-file", .string(\.security.client.clientKeyFile), .security,
-            file: .path("client-transport-security.client-key-file"), "Key of that certificate."
-        ),
-        .init(
-            "client-crl-file", .string(\.security.client.crlFile), .security, file: .none,
-            "List of revoked client certificates."
-        ),
-        .init(
-            "client-cert-allowed-hostname", .strings(\.security.client.allowedHostnames), .security,
-            file: .path("client-transport-security.allowed-hostname"),
-            "Host names of which a client certificate must have one."
-        ),
-        .init(
-            "trusted-ca-file", .string(\.security.client.trustedCAFile), .security,
-            file: .path("client-transport-security.trusted-ca-file"), "Certificates clients are checked by."
-        ),
-        .init(
-            "auto-tls", .bool(\.security.client.autoTLS), .security, file: .path("client-transport-security.auto-tls"),
-            "TLS for clients with a certificate the server makes for itself."
-        ),
-        .init(
-            "peer-cert-file", .string(\.security.peer.certFile), .security,
-            file: .path("peer-transport-security.cert-file"), "Certificate shown to other members."
-        ),
-        .init(
-            "peer-key-file", .string(\.security.peer.keyFile), .security,
-            file: .path("peer-transport-security.key-file"), "Key of that certificate."
-        ),
-        .init(
-            "peer-client-cert-auth", .bool(\.security.peer.clientCertAuth), .security,
-            file: .path("peer-transport-security.client-cert-auth"), "Demand certificates of other members."
-        ),
-        .init(
-            "peer-client-cert-file", .string(\.security.peer.clientCertFile), .security,
-            file: .path("peer-transport-security.client-cert-file"),
-            "Certificate shown when connecting to other members."
-        ),
-        .init(
-            "peer-client-key-file", .string(\.security.peer.clientKeyFile), .security,
-            file: .path("peer-transport-security.client-key-file"), "Key of that certificate."
-        ),
-        .init(
-            "peer-trusted-ca-file", .string(\.security.peer.trustedCAFile), .security,
-            file: .path("peer-transport-security.trusted-ca-file"), "Certificates other members are checked by."
-        ),
-        .init(
-            "peer-cert-allowed-cn", .strings(\.security.peer.allowedCommonNames), .security,
-            file: .path("peer-transport-security.allowed-cn"), "Common names other members may have."
-        ),
-        .init(
-            "peer-cert-allowed-hostname", .strings(\.security.peer.allowedHostnames), .security,
-            file: .path("peer-transport-security.allowed-hostname"), "Host names other members may have."
-        ),
-        .init(
-            "peer-auto-tls", .bool(\.security.peer.autoTLS), .security, file: .path("peer-transport-security.auto-tls"),
-            "TLS between members with certificates they make for themselves."
-        ),
-        .init(
-            "self-signed-cert-validity", .uint(\.security.selfSignedCertValidityYears), .security,
-            "Years for which such certificates are valid."
-        ),
-        .init(
-            "peer-crl-file", .string(\.security.peer.crlFile), .security, file: .none,
-            "List of revoked certificates of members."
-        ),
-        .init(
-            "cipher-suites", .strings(\.security.cipherSuites), .security,
-            "TLS cipher suites to offer, separated by commas (empty leaves the choice to the library)."
-        ),
-        .init("cors", .origins(\.security.cors), .security, "Origins browsers may call from (* means all)."),
-        .init(
-            "host-whitelist", .uniqueStrings(\.security.hostWhitelist), .security,
-            "Host names plain HTTP requests may carry (empty or * means all)."
-        ),
-        .init("tls-min-version", .string(\.security.tlsMinVersionText), .security, "Oldest TLS version: TLS1.2 or TLS1.3."),
-        .init(
-            "tls-max-version", .string(\.security.tlsMaxVersionText), .security,
-            "Newest TLS version: TLS1.2 or TLS1.3 (empty leaves the choice to the library)."
-        ),
-        .init(
-            "peer-skip-client-san-verification", .bool(\.security.peer.skipClientSANVerification), .features,
-            file: .path("peer-transport-security.skip-client-san-verification"),
-            "Do not compare the names in a member's certificate with its address."
-        ),
-    ]
-
-    private static let authentication: [FlagDefinition] = [
-        .init("auth-token", .string(\.auth.token), .auth, "Kind of tokens and their options ('simple' or 'jwt,…')."),
-        .init("bcrypt-cost", .uint(\.auth.bcryptCost), .auth, "Cost of hashing passwords, from 4 to 31."),
-        .init("auth-token-ttl", .uint(\.auth.tokenTTLSeconds), .auth, "Seconds a token is valid."),
     ]
 }

@@ -51,19 +51,23 @@ package enum HelpText {
     /// The version whose behaviour this program has.
     package static let etcdVersion = "3.7.1"
 
+    /// The compiler the program is built with.
+    package static let swiftVersion = "6.3.1"
+
+    #if arch(arm64)
+    package static let architecture = "arm64"
+    #else
+    package static let architecture = "amd64"
+    #endif
+
     /// The four lines of --version.
     package static func version(gitSHA: String) -> String {
-        #if arch(arm64)
-            let architecture = "arm64"
-        #else
-            let architecture = "amd64"
-        #endif
-        return """
-            etcd Version: \(etcdVersion)
-            Git SHA: \(gitSHA)
-            Swift Version: 6.3.1
-            Go OS/Arch: linux/\(architecture)
+        """
+        etcd Version: \(etcdVersion)
+        Git SHA: \(gitSHA)
+        Swift Version: \(swiftVersion)
+        Go OS/Arch: linux/\(architecture)
 
-            """
+        """
     }
 }

@@ -43,7 +43,10 @@ import Testing
                 + "Choose one of \"initial-cluster\", \"discovery-endpoints\" or \"discovery-srv\""
         ),
         (["--discovery-token", "x"], "both --discovery-token and --discovery-endpoints must be set"),
-        (["--discovery-fallback", "proxy"], "v2 proxy is deprecated, and --discovery-fallback can't be configured as \"proxy\""),
+        (
+            ["--discovery-fallback", "proxy"],
+            "v2 proxy is deprecated, and --discovery-fallback can't be configured as \"proxy\""
+        ),
         (["--auto-compaction-mode", ""], "undefined auto-compaction-mode"),
         (["--auto-compaction-mode", "x"], "unknown auto-compaction-mode \"x\""),
         (["--auto-compaction-retention", "zz"], "error parsing CompactionRetention: time: invalid duration \"zz\""),
@@ -79,7 +82,6 @@ import Testing
             ["--enable-distributed-tracing", "--distributed-tracing-sampling-rate=-1"],
             "distributed tracing configurition is not valid: (tracing sampling rate must be positive)"
         ),
-        (["--max-learners=0"], "--max-learners must be >0 (set to 0)"),
     ])
     func settingsThatMakeNoSense(arguments: [String], sentence: String) throws {
         let failure = try fail(arguments)
@@ -108,7 +110,8 @@ import Testing
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
         (
-            ["--name", "a", "--initial-cluster", "a=http://a:1,b=http://b:1"], "--initial-cluster (more than one member)"
+            ["--name", "a", "--initial-cluster", "a=http://a:1,b=http://b:1"],
+            "--initial-cluster (more than one member)"
         ),
         (["--initial-cluster-state", "existing"], "--initial-cluster-state (existing)"),
         (["--listen-client-http-urls", "http://127.0.0.1:1"], "--listen-client-http-urls"),
@@ -245,5 +248,35 @@ import Testing
         ) {
             try members(["--initial-cluster", "default"])
         }
+    }
+
+    private static let startKeys = """
+        etcd-version git-sha swift-version go-os go-arch max-cpu-set max-cpu-available member-initialized
+        name data-dir wal-dir wal-dir-dedicated member-dir force-new-cluster heartbeat-interval
+        election-timeout initial-election-tick-advance snapshot-count max-wals max-snapshots
+        snapshot-catchup-entries initial-advertise-peer-urls listen-peer-urls advertise-client-urls
+        listen-client-urls listen-metrics-urls local-address cors host-whitelist initial-cluster
+        initial-cluster-state initial-cluster-token quota-backend-bytes max-request-bytes
+        max-concurrent-streams pre-vote feature-gates initial-corrupt-check corrupt-check-time-interval
+        compact-check-time-interval auto-compaction-mode auto-compaction-retention auto-compaction-interval
+        discovery-token discovery-endpoints discovery-dial-timeout discovery-request-timeout
+        discovery-keepalive-time discovery-keepalive-timeout discovery-insecure-transport
+        discovery-insecure-skip-tls-verify discovery-cert discovery-key discovery-cacert discovery-user
+        downgrade-check-interval max-learners v2-deprecation
+        """
+
+    @Test func theStartLineTellsAllSettings() throws {
+        let configuration = try run(["--name", "golden", "--initial-cluster-token", "golden"]).configuration
+        let build = ServerConfiguration.Build(gitSHA: "abc", processors: 2)
+        let fields = configuration.startFields(build: build, memberInitialized: false)
+        #expect(fields.map(\.key) == Self.startKeys.split(whereSeparator: \.isWhitespace).map(String.init))
+        #expect(fields.contains(.string("member-dir", "golden.etcd/member")))
+        #expect(fields.contains(.duration("election-timeout", GoDuration.seconds(1))))
+        #expect(fields.contains(.string("initial-cluster", "golden=http://localhost:2380")))
+        #expect(fields.contains(.int("quota-backend-bytes", 2_147_483_648)))
+        let later = configuration.startFields(build: build, memberInitialized: true)
+        #expect(later.contains(.string("initial-cluster", "")))
+        #expect(configuration.effectiveWALDirectory == "golden.etcd/member/wal")
+        #expect(configuration.snapshotDirectory == "golden.etcd/member/snap")
     }
 }

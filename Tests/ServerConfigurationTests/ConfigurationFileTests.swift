@@ -29,7 +29,9 @@ import Testing
 
     @Test func aFileSetsEverything() throws {
         let (configuration, lines) = try run(
-            ["--config-file", "f.yml", "--name", "other"], environment: ["ETCD_NAME": "third"], file: Self.sample
+            ["--config-file", "f.yml", "--name", "other"],
+            environment: ["ETCD_NAME": "third"],
+            file: Self.sample
         )
         #expect(configuration.name == "m1")
         #expect(configuration.dataDirectory == "/var/lib/etcd")
@@ -92,7 +94,10 @@ import Testing
         ),
         ("pre-vote: \"x\"\n", unmarshal + "string into Go struct field configYAML.pre-vote of type bool"),
         ("snapshot-count: -3\n", unmarshal + "number -3 into Go struct field configYAML.snapshot-count of type uint64"),
-        ("snapshot-count: 3.5\n", unmarshal + "number 3.5 into Go struct field configYAML.snapshot-count of type uint64"),
+        (
+            "snapshot-count: 3.5\n",
+            unmarshal + "number 3.5 into Go struct field configYAML.snapshot-count of type uint64"
+        ),
         ("name: [1\n", "error converting YAML to JSON: yaml: line "),
         ("a: b: c\n", "error converting YAML to JSON: yaml: "),
         ("feature-gates: X=true\n", "unrecognized feature gate: X"),
@@ -124,19 +129,27 @@ import Testing
     }
 
     @Test(arguments: [
-        String(repeating: "[", count: 5_000), String(repeating: "- ", count: 5_000), String(repeating: "{a: ", count: 500),
+        String(repeating: "[", count: 5_000), String(repeating: "- ", count: 5_000),
+        String(repeating: "{a: ", count: 500),
         String(repeating: " ", count: 300) + "a: b", String(repeating: "x", count: (1 << 20) + 1),
         "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
-            + zip("bcdefg", "abcdef").map { "\($0): &\($0) [\(Array(repeating: "*\($1)", count: 10).joined(separator: ","))]\n" }
+            + zip("bcdefg", "abcdef").map {
+                "\($0): &\($0) [\(Array(repeating: "*\($1)", count: 10).joined(separator: ","))]\n"
+            }
             .joined(),
     ])
     func hostileFilesAreRefused(file: String) throws {
-        #expect(try fail(["--config-file", "f"], file: file).message.hasPrefix("error converting YAML to JSON: yaml: "))
+        #expect(
+            try fail(["--config-file", "f"], file: file).message.hasPrefix("error converting YAML to JSON: yaml: ")
+        )
     }
 
     @Test func damagedFilesNeverCrash() {
         var generator = SeededGenerator(seed: 4711)
-        let tokens = ["{", "}", "[", "]", ":", "-", "\n", "  ", "&a", "*a", "!!str", "|", ">", "\"", "'", "#", "%", "\u{0}", "é", "9", "~"]
+        let tokens = [
+            "{", "}", "[", "]", ":", "-", "\n", "  ", "&a", "*a", "!!str", "|", ">", "\"", "'", "#", "%", "\u{0}", "é",
+            "9", "~",
+        ]
         for _ in 0..<600 {
             var bytes = Array(Self.sample.utf8)
             for _ in 0..<Int.random(in: 1...8, using: &generator) {
@@ -153,7 +166,9 @@ import Testing
                 }
             }
             let outcome = ServerConfiguration.parse(
-                arguments: ["etcd", "--config-file", "f"], environment: [:], readFile: { _ in bytes }
+                arguments: ["etcd", "--config-file", "f"],
+                environment: [:],
+                readFile: { _ in bytes }
             )
             if case .run(let configuration, _) = outcome {
                 #expect(configuration.raft.electionTicks >= 5)
@@ -164,7 +179,8 @@ import Testing
     @Test func damagedCommandLinesNeverCrash() {
         var generator = SeededGenerator(seed: 42)
         let values = [
-            "", "x", "-1", "0", "1", "5m", "http://127.0.0.1:1", "http://[::1]:2", "https://a:1", "unix:///s", "a=b", "true",
+            "", "x", "-1", "0", "1", "5m", "http://127.0.0.1:1", "http://[::1]:2", "https://a:1", "unix:///s", "a=b",
+            "true",
             "18446744073709551615", "9223372036854775808", "\u{0}", "é", "%", "http://%zz:1", "http://[", "a,b", "{}",
             "3.5", "AllAlpha=true", "=", "-", "--", "0x", "0b_1", "1e9",
         ]

@@ -40,7 +40,9 @@ func run(
 }
 
 /// The failure of a start that must fail.
-func fail(_ arguments: [String], environment: [String: String] = [:], file: String? = nil) throws -> ConfigurationFailure {
+func fail(_ arguments: [String], environment: [String: String] = [:], file: String? = nil) throws
+    -> ConfigurationFailure
+{
     let outcome = read(arguments, environment: environment, file: file)
     guard case .failure(let failure) = outcome else { throw FileMissing(description: "no failure: \(outcome)") }
     return failure

@@ -1,25 +1,30 @@
+import ServerLog
 // Durations, byte counts and quoting against texts that Go programs produce.
 import Testing
 
-import ServerLog
-
 @Suite struct GoTextTests {
-    @Test(arguments: [
-        (0, "0s"), (1, "1ns"), (1_100, "1.1µs"), (999_999, "999.999µs"), (1_000_000, "1ms"),
-        (100_000_000, "100ms"), (3_355_331, "3.355331ms"), (1_000_000_000, "1s"), (7_000_000_000, "7s"),
-        (900_000_000, "900ms"), (1_500_000_000, "1.5s"), (60_000_000_000, "1m0s"), (7_200_000_000_000, "2h0m0s"),
-        (3_661_000_000_001, "1h1m1.000000001s"), (-1_500_000, "-1.5ms"),
-        (Int64.max, "2562047h47m16.854775807s"), (Int64.min, "-2562047h47m16.854775808s"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "0s"), (1, "1ns"), (1_100, "1.1µs"), (999_999, "999.999µs"), (1_000_000, "1ms"),
+            (100_000_000, "100ms"), (3_355_331, "3.355331ms"), (1_000_000_000, "1s"), (7_000_000_000, "7s"),
+            (900_000_000, "900ms"), (1_500_000_000, "1.5s"), (60_000_000_000, "1m0s"), (7_200_000_000_000, "2h0m0s"),
+            (3_661_000_000_001, "1h1m1.000000001s"), (-1_500_000, "-1.5ms"),
+            (Int64.max, "2562047h47m16.854775807s"), (Int64.min, "-2562047h47m16.854775808s"),
+        ] as [(Int64, String)]
+    )
     func durationText(nanoseconds: Int64, text: String) throws {
         #expect(GoDuration(nanoseconds: nanoseconds).description == text)
         #expect(try GoDuration(parsing: text).nanoseconds == nanoseconds)
     }
 
-    @Test(arguments: [
-        ("0", 0), ("+5s", 5_000_000_000), ("1h30m", 5_400_000_000_000), (".5s", 500_000_000), ("5.s", 5_000_000_000),
-        ("10us", 10_000), ("10μs", 10_000), ("-0.5h", -1_800_000_000_000), ("0.3333333333333333333h", 1_200_000_000_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("0", 0), ("+5s", 5_000_000_000), ("1h30m", 5_400_000_000_000), (".5s", 500_000_000),
+            ("5.s", 5_000_000_000),
+            ("10us", 10_000), ("10μs", 10_000), ("-0.5h", -1_800_000_000_000),
+            ("0.3333333333333333333h", 1_200_000_000_000),
+        ] as [(String, Int64)]
+    )
     func durationParsing(text: String, nanoseconds: Int64) throws {
         #expect(try GoDuration(parsing: text).nanoseconds == nanoseconds)
     }
@@ -45,11 +50,13 @@ import ServerLog
         }
     }
 
-    @Test(arguments: [
-        (0, "0 B"), (9, "9 B"), (10, "10 B"), (999, "999 B"), (1000, "1.0 kB"), (1_048_576, "1.0 MB"),
-        (82_854_982, "83 MB"), (2_147_483_648, "2.1 GB"), (8_589_934_592, "8.6 GB"), (9_950, "10 kB"),
-        (UInt64.max, "18 EB"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (0, "0 B"), (9, "9 B"), (10, "10 B"), (999, "999 B"), (1000, "1.0 kB"), (1_048_576, "1.0 MB"),
+            (82_854_982, "83 MB"), (2_147_483_648, "2.1 GB"), (8_589_934_592, "8.6 GB"), (9_950, "10 kB"),
+            (UInt64.max, "18 EB"),
+        ] as [(UInt64, String)]
+    )
     func byteCounts(count: UInt64, text: String) {
         #expect(humanizedBytes(count) == text)
     }

@@ -1,8 +1,7 @@
+import ServerLog
 // Lines byte for byte, levels, names and sampling.
 import Synchronization
 import Testing
-
-import ServerLog
 
 /// Collects lines and serves a clock that only moves when told.
 final class LogProbe: Sendable {
@@ -42,7 +41,9 @@ final class LogProbe: Sendable {
         let probe = LogProbe()
         let logger = try probe.logger()
         logger.write(
-            .info, "starting", caller: "embed/etcd.go:138",
+            .info,
+            "starting",
+            caller: "embed/etcd.go:138",
             fields: [
                 .string("name", "a"), .int("index", -1), .uint("streams", UInt32.max), .bool("pre-vote", true),
                 .double("ratio", 0.25), .double("whole", 3), .double("tiny", 1e-7), .double("huge", 1.5e21),
@@ -76,7 +77,12 @@ final class LogProbe: Sendable {
     @Test func consoleLineHasColumns() throws {
         let probe = LogProbe()
         let logger = try probe.logger(format: .console, offsetSeconds: -12_600)
-        logger.named("raft").write(.error, "a \"b\"", caller: "f:1", fields: [.int("n", 2), .strings("s", ["x", "y"])])
+        logger.named("raft").write(
+            .error,
+            "a \"b\"",
+            caller: "f:1",
+            fields: [.int("n", 2), .strings("s", ["x", "y"])]
+        )
         logger.write(.info, "plain", caller: "f:2", fields: [])
         #expect(
             probe.written == [
@@ -93,7 +99,8 @@ final class LogProbe: Sendable {
     }
 
     @Test(arguments: [
-        ("a\"b\\", #""a\"b\\""#), ("\n\r\t", #""\n\r\t""#), ("\u{00}\u{08}\u{0C}\u{1F}", #""\u0000\u0008\u000c\u001f""#),
+        ("a\"b\\", #""a\"b\\""#), ("\n\r\t", #""\n\r\t""#),
+        ("\u{00}\u{08}\u{0C}\u{1F}", #""\u0000\u0008\u000c\u001f""#),
         ("é\u{2028}\u{7F}<&>/", "\"é\u{2028}\u{7F}<&>/\""),
     ])
     func escaping(text: String, literal: String) throws {
@@ -102,11 +109,14 @@ final class LogProbe: Sendable {
         #expect(probe.written == [#"{"level":"info","ts":"2026-11-24T00:11:35.516203Z","msg":"# + literal + "}\n"])
     }
 
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
-        (951_782_400_000_001_000, "2000-02-29T00:00:00.000001Z"), (4_107_542_399_000_000_000, "2100-02-28T23:59:59.000000Z"),
-        (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000Z"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
+            (951_782_400_000_001_000, "2000-02-29T00:00:00.000001Z"),
+            (4_107_542_399_000_000_000, "2100-02-28T23:59:59.000000Z"),
+            (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000Z"),
+        ] as [(Int64, String)]
+    )
     func timestamps(nanoseconds: Int64, text: String) throws {
         let probe = LogProbe(time: nanoseconds)
         try probe.logger().info("m")

@@ -36,14 +36,19 @@ import Testing
     @Test(arguments: [
         ("", "improperly formatted log rotation config: unexpected end of JSON input"),
         ("{", "improperly formatted log rotation config: invalid JSON"),
-        ("[]", "invalid log rotation config: json: cannot unmarshal array into Go value of type embed.logRotationConfig"),
+        (
+            "[]",
+            "invalid log rotation config: json: cannot unmarshal array into Go value of type embed.logRotationConfig"
+        ),
         (
             #"{"maxsize": "1"}"#,
-            "invalid log rotation config: json: cannot unmarshal string into Go struct field logRotationConfig.maxsize of type int"
+            "invalid log rotation config: json: cannot unmarshal string into Go struct field "
+                + "logRotationConfig.maxsize of type int"
         ),
         (
             #"{"compress": 1}"#,
-            "invalid log rotation config: json: cannot unmarshal number into Go struct field logRotationConfig.compress of type bool"
+            "invalid log rotation config: json: cannot unmarshal number into Go struct field "
+                + "logRotationConfig.compress of type bool"
         ),
     ])
     func rotationErrors(json: String, sentence: String) {
@@ -66,7 +71,8 @@ import Testing
             let probe = LogProbe()
             for message in ["one", "two"] {
                 let logger = try ServerLogger(
-                    destinations: [.file(path), .file(folder + "/copy.log")], clock: probe.clock()
+                    destinations: [.file(path), .file(folder + "/copy.log")],
+                    clock: probe.clock()
                 )
                 logger.write(.info, message, caller: "", fields: [])
                 logger.close()
@@ -82,7 +88,8 @@ import Testing
     }
 
     @Test func anUnusableFileIsReported() {
-        #expect(throws: LogSetupError("open sink \"/nowhere/at/all\": open /nowhere/at/all: no such file or directory")) {
+        #expect(throws: LogSetupError("open sink \"/nowhere/at/all\": open /nowhere/at/all: no such file or directory"))
+        {
             try ServerLogger(destinations: [.file("/nowhere/at/all")])
         }
     }
@@ -95,7 +102,9 @@ import Testing
             rotation.maximumMegabytes = 1
             rotation.maximumBackups = 2
             let logger = try ServerLogger(
-                destinations: [.rotatingFile(path, rotation)], sampling: false, clock: probe.clock()
+                destinations: [.rotatingFile(path, rotation)],
+                sampling: false,
+                clock: probe.clock()
             )
             // Two lines fill a file; eight lines make four files, of which the current and two old ones stay.
             let text = String(repeating: "x", count: 500 << 10)
@@ -130,7 +139,8 @@ import Testing
             let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
             #expect(
                 names == [
-                    "etcd-2026-11-23T23-00-00.000.log", "etcd-2026-11-24T00-11-35.516.log", "etcd-notes.log", "etcd.log",
+                    "etcd-2026-11-23T23-00-00.000.log", "etcd-2026-11-24T00-11-35.516.log", "etcd-notes.log",
+                    "etcd.log",
                     "other.log",
                 ]
             )
