@@ -57,9 +57,9 @@ var targets: [Target] = [
     room("Backend", ["Base", "BBolt", "FileIO"]),
     // Layer 5
     room("MVCC", ["Base", "Wire", "EtcdWire", "Backend"]),
-    room("Lease", ["Base", "Wire", "EtcdWire", "Backend"]),
-    room("Auth", ["Base", "Wire", "EtcdWire", "Backend", protobuf]),
-    room("Membership", ["Base", "Wire", "EtcdWire", "RaftWire", "Backend"]),
+    room("Lease", ["Base", "Wire"]),
+    room("Auth", ["Base", "Wire"]),
+    room("Membership", ["Base"]),
     // Layer 6
     room("StateMachine", ["Base", "Wire", "EtcdWire", "RaftWire", "Backend", "MVCC", "Lease", "Auth", "Membership", protobuf]),
     // Layer 7
@@ -86,6 +86,7 @@ var targets: [Target] = [
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
     // Side rooms
+    room("SimulatedDisk", ["Base", "FileIO"]),
     room("DataDriven", []),
     room("RaftScenarios", ["Base", "RaftWire", "Raft", "DataDriven"]),
     program("raft-scenarios", ["RaftScenarios"]),
@@ -97,13 +98,14 @@ var targets: [Target] = [
     tests("RaftWireTests", ["Base", "Wire", "RaftWire"]),
     tests("EtcdWireTests", ["Base", "Wire", "EtcdWire", protobuf]),
     tests("RaftTests", ["Base", "RaftWire", "Raft", "DataDriven", "RaftScenarios"]),
-    tests("RaftLogTests", ["Base", "RaftWire", "FileIO", "RaftLog"]),
-    tests("BBoltTests", ["Base", "FileIO", "BBolt"]),
+    tests("SimulatedDiskTests", ["Base", "FileIO", "SimulatedDisk"]),
+    tests("RaftLogTests", ["Base", "Wire", "RaftWire", "FileIO", "RaftLog", "SimulatedDisk"]),
+    tests("BBoltTests", ["Base", "FileIO", "BBolt", "SimulatedDisk"]),
     tests("BackendTests", ["Base", "FileIO", "BBolt", "Backend"]),
     tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC"]),
-    tests("LeaseTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Lease"]),
-    tests("AuthTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "Auth", protobuf]),
-    tests("MembershipTests", ["Base", "EtcdWire", "RaftWire", "FileIO", "BBolt", "Backend", "Membership"]),
+    tests("LeaseTests", ["Base", "Lease"]),
+    tests("AuthTests", ["Base", "Auth"]),
+    tests("MembershipTests", ["Base", "Membership"]),
     tests(
         "StateMachineTests",
         ["Base", "EtcdWire", "RaftWire", "FileIO", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", protobuf]
@@ -130,7 +132,7 @@ let standing = Set(targets.map(\.name))
 let rooms: Set<String> = [
     "CChecksum", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth",
     "Membership", "StateMachine", "Replica", "CNGHTTP2", "HTTP2", "EtcdAPI", "FrontDoor", "ServerConfiguration",
-    "ServerLog", "EtcdServer", "DataDriven", "RaftScenarios",
+    "ServerLog", "EtcdServer", "SimulatedDisk", "DataDriven", "RaftScenarios",
 ]
 for target in targets {
     target.dependencies = target.dependencies.filter {

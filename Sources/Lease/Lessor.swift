@@ -1,0 +1,167 @@
+// The leases of a member: who holds what until when. It knows no clock and deletes no key: time comes as an argument,
+// and what has expired or was revoked goes back to the caller, who proposes or deletes.
+//
+// Invariants: a key hangs on at most one lease, and `attachments[key] == id` exactly if `leases[id]` holds the key.
+// A primary never calls a lease expired before its time; others never judge.
+
+package import Base
+
+package enum LeaseError: Error, Sendable, Equatable {
+    case notFound
+    case exists
+    case ttlTooLarge
+    /// Only the leader's lessor renews and reads time.
+    case notPrimary
+}
+
+package struct Lessor: Sendable {
+    /// Seconds; etcd refuses more.
+    package static let ttlMax: Int64 = 9_000_000_000
+    /// How many leases one look at the clock may report: 500 every half second is etcd's thousand a second.
+    package static let expiredPerCheckMax = 500
+
+    /// Shorter grants are raised to this, in seconds: one and a half election timeouts, rounded up.
+    package let minimumTTL: Int64
+    package private(set) var leases: [LeaseID: Lease] = [:]
+    private var attachments: [Bytes: LeaseID] = [:]
+    private var deadlines = DeadlineQueue()
+    package private(set) var isPrimary = false
+
+    package init(minimumTTL: Int64) {
+        self.minimumTTL = minimumTTL
+    }
+
+    // MARK: Granting and revoking
+
+    /// - Returns: the lease with the time it really got; the caller stores its row.
+    package mutating func grant(_ id: LeaseID, ttl: Int64, now: Instant) throws(LeaseError) -> Lease {
+        if ttl > Self.ttlMax { throw .ttlTooLarge }
+        if id == 0 { throw .notFound }
+        if leases[id] != nil { throw .exists }
+        var lease = Lease(id: id, grantedTTL: max(ttl, minimumTTL))
+        if isPrimary { schedule(&lease, from: now, extra: .zero) }
+        leases[id] = lease
+        return lease
+    }
+
+    /// - Returns: the lease that is gone; the caller deletes its row and its keys.
+    package mutating func revoke(_ id: LeaseID) throws(LeaseError) -> Lease {
+        guard let lease = leases.removeValue(forKey: id) else { throw .notFound }
+        for key in lease.keys { attachments[key] = nil }
+        return lease
+    }
+
+    // MARK: Keys
+
+    package mutating func attach(_ key: Bytes, to id: LeaseID) {
+        guard leases[id] != nil else { return }
+        leases[id]?.keys.insert(key)
+        attachments[key] = id
+    }
+
+    package mutating func detach(_ key: Bytes) {
+        guard let id = attachments.removeValue(forKey: key) else { return }
+        leases[id]?.keys.remove(key)
+    }
+
+    package func lease(of key: Bytes) -> LeaseID? { attachments[key] }
+    package func contains(_ id: LeaseID) -> Bool { leases[id] != nil }
+
+    // MARK: Time, on the primary
+
+    /// Starts judging time: every lease gets its full time again plus `extension`, so that none ends early.
+    package mutating func promote(extension extra: Duration, now: Instant) {
+        isPrimary = true
+        deadlines = DeadlineQueue()
+        for id in leases.keys.sorted() {
+            guard var lease = leases[id] else { continue }
+            schedule(&lease, from: now, extra: extra)
+            leases[id] = lease
+        }
+    }
+
+    package mutating func demote() {
+        isPrimary = false
+        deadlines = DeadlineQueue()
+        for id in leases.keys { leases[id]?.expiry = nil }
+    }
+
+    /// - Returns: the seconds the lease has from now on.
+    package mutating func renew(_ id: LeaseID, now: Instant) throws(LeaseError) -> Int64 {
+        guard isPrimary else { throw .notPrimary }
+        guard var lease = leases[id] else { throw .notFound }
+        // Already expired, its revocation on the way: a client must not be told otherwise.
+        if let expiry = lease.expiry, expiry <= now { throw .notFound }
+        lease.checkpointedTTL = 0
+        schedule(&lease, from: now, extra: .zero)
+        leases[id] = lease
+        return lease.grantedTTL
+    }
+
+    /// Whole seconds left, which may be negative once expired; nil without a lease, its grant without a deadline.
+    package func remainingTTL(_ id: LeaseID, now: Instant) -> Int64? {
+        guard let lease = leases[id] else { return nil }
+        guard let expiry = lease.expiry else { return lease.grantedTTL }
+        return (expiry - now).components.seconds
+    }
+
+    /// Up to `expiredPerCheckMax` leases whose time is over. Each is reported again `retryAfter` later if still there.
+    package mutating func expired(now: Instant, retryAfter: Duration) -> [LeaseID] {
+        guard isPrimary else { return [] }
+        var ids: [LeaseID] = []
+        // A checkpoint queues a lease a second time, at its new and earlier deadline.
+        var seen: Set<LeaseID> = []
+        while ids.count < Self.expiredPerCheckMax, let next = deadlines.first, next.time <= now {
+            deadlines.removeFirst()
+            guard let lease = leases[next.id], let expiry = lease.expiry else { continue }
+            if expiry > now {
+                // Renewed since it was queued.
+                deadlines.insert(expiry, next.id)
+            } else if seen.insert(next.id).inserted {
+                ids.append(next.id)
+            }
+        }
+        for id in ids { deadlines.insert(now + retryAfter, id) }
+        return ids
+    }
+
+    private mutating func schedule(_ lease: inout Lease, from now: Instant, extra: Duration) {
+        let wasQueued = lease.expiry != nil
+        lease.expiry = now + .seconds(lease.effectiveTTL) + extra
+        // A queued lease is found at its old deadline and put back then: renewing costs no queue work.
+        if !wasQueued, let expiry = lease.expiry { deadlines.insert(expiry, lease.id) }
+    }
+
+    // MARK: Checkpoints and loading
+
+    /// - Returns: the lease as it should be stored, or nil if there is none.
+    package mutating func checkpoint(_ id: LeaseID, remainingTTL: Int64, now: Instant) -> Lease? {
+        guard var lease = leases[id] else { return nil }
+        lease.checkpointedTTL = remainingTTL
+        if isPrimary {
+            lease.expiry = now + .seconds(lease.effectiveTTL)
+            if let expiry = lease.expiry { deadlines.insert(expiry, id) }
+        }
+        leases[id] = lease
+        return lease
+    }
+
+    /// Takes in a lease from its row; before the keys are attached.
+    package mutating func load(_ lease: Lease) {
+        var lease = lease
+        lease.grantedTTL = max(lease.grantedTTL, minimumTTL)
+        leases[lease.id] = lease
+    }
+
+    /// The leases by the time they have left, soonest first, as LeaseLeases lists them.
+    package var byRemainingTime: [LeaseID] {
+        leases.values
+            .sorted { left, right in
+                switch (left.expiry, right.expiry) {
+                case (let l?, let r?) where l != r: l < r
+                default: left.id < right.id
+                }
+            }
+            .map(\.id)
+    }
+}
