@@ -94,7 +94,7 @@ var targets: [Target] = [
 
     tests("BaseTests", ["Base"]),
     tests("WireTests", ["Base", "Wire"]),
-    tests("FileIOTests", ["Base", "FileIO"]),
+    tests("FileIOTests", ["Base", "FileIO", "SimulatedDisk"]),
     tests("RaftWireTests", ["Base", "Wire", "RaftWire"]),
     tests("EtcdWireTests", ["Base", "Wire", "EtcdWire", protobuf]),
     tests("RaftTests", ["Base", "RaftWire", "Raft", "DataDriven", "RaftScenarios"]),
