@@ -26,7 +26,7 @@ package struct Committer: ~Copyable {
         self.path = path
         self.fileSystem = fileSystem
         self.options = options
-        database = try Database.open(path, fileSystem: fileSystem, options: options)
+        let database = try Database.open(path, fileSystem: fileSystem, options: options)
         let names = try database.beginRead().bucketNames()
         if Bucket.allCases.contains(where: { !names.contains($0.name) }) {
             let transaction = try database.beginWrite()
@@ -34,6 +34,7 @@ package struct Committer: ~Copyable {
             try transaction.commit()
         }
         lastIndex = try StoredMeta(database.beginRead()).consistentIndex
+        self.database = database
     }
 
     package func beginRead() -> ReadTransaction { database.beginRead() }
