@@ -1,10 +1,11 @@
 // Consensus and apply on one thread: the placement for small machines. Messages between the two lanes are array appends,
 // and a linearizable read of a single voter crosses no thread at all.
 
+import Membership
 package import Backend
 package import Base
-package import EtcdWire
-package import MVCC
+import EtcdWire
+import MVCC
 package import Raft
 package import RaftWire
 package import StateMachine
@@ -48,8 +49,17 @@ package struct CompactReplica: ~Copyable {
     private var waiting: [CommittedEntries] = []
     private var confState: ConfState
     private var snapshotIndex: LogIndex
-    /// A snapshot that waits for the file to hold everything up to it.
-    private var pendingSnapshot: Snapshot?
+    private var snapshotProgress = SnapshotProgress.idle
+    /// The last entry whose changes are in the file.
+    private var committedIndex: LogIndex = 0
+
+    private enum SnapshotProgress {
+        case idle
+        /// Until the file holds everything up to it.
+        case waitingForFile(Snapshot)
+        /// The log lane has it.
+        case saving
+    }
     /// Barriers that wait for their index to be applied.
     private var waitingBarriers: [(BarrierID, LogIndex)] = []
 
@@ -61,6 +71,7 @@ package struct CompactReplica: ~Copyable {
         self.apply = apply
         self.confState = confState
         self.snapshotIndex = snapshotIndex
+        committedIndex = self.apply.appliedIndex
         self.configuration = configuration
     }
 
@@ -73,7 +84,7 @@ package struct CompactReplica: ~Copyable {
             case .appended(let responses): consensus.appended(responses)
             case .snapshotSaved(let snapshot):
                 snapshotIndex = snapshot.metadata.index
-                pendingSnapshot = nil
+                snapshotProgress = .idle
                 outbox.snapshotSaved = snapshot.metadata.index
                 consensus.snapshotSaved(snapshot)
             }
@@ -82,31 +93,28 @@ package struct CompactReplica: ~Copyable {
 
     package mutating func committed(_ result: CommitResult) {
         apply.committed(result)
-        // The promise of a snapshot record: the file holds everything up to it.
-        if let snapshot = pendingSnapshot, result.consistentIndex >= snapshot.metadata.index {
-            outbox.log.append(.saveSnapshot(snapshot))
-            pendingSnapshot = nil
-            isSavingSnapshot = true
-        }
+        committedIndex = max(committedIndex, result.consistentIndex)
+        advanceSnapshot()
     }
-    private var isSavingSnapshot = false
 
     /// Runs both lanes until nothing is left to do in this turn.
     package mutating func process(now: Instant) throws(StateMachineFailure) {
         var budget = ReplicaConfiguration.entriesPerTurn
         repeat {
             consensus.process(now: now)
-            take(&consensus.outbox)
+            takeConsensus()
             try applyWaiting(&budget, now: now)
         } while budget > 0 && consensus.hasWork
-        take(&consensus.outbox)
+        takeConsensus()
         releaseBarriers()
         collectApplied()
         considerSnapshot()
     }
 
-    private mutating func take(_ from: inout ConsensusOutbox) {
-        if from.isEmpty { return }
+    private mutating func takeConsensus() {
+        if consensus.outbox.isEmpty { return }
+        var from = ConsensusOutbox()
+        swap(&from, &consensus.outbox)
         for append in from.appends { outbox.log.append(.append(append)) }
         waiting += from.committed
         outbox.peers += from.peerMessages
@@ -120,7 +128,6 @@ package struct CompactReplica: ~Copyable {
         outbox.raftLines += from.logLines
         outbox.status = from.status ?? outbox.status
         outbox.droppedProposals += from.droppedProposals
-        from = ConsensusOutbox()
     }
 
     private mutating func applyWaiting(_ budget: inout Int, now: Instant) throws(StateMachineFailure) {
@@ -134,7 +141,7 @@ package struct CompactReplica: ~Copyable {
                 }
             }
             budget -= committed.entries.count
-            consensus.applied(committed.entries.last?.index ?? 0, responses: committed.responses)
+            consensus.entriesApplied(committed.entries.last?.index ?? 0, responses: committed.responses)
         }
     }
 
@@ -161,23 +168,28 @@ package struct CompactReplica: ~Copyable {
     // MARK: Snapshots
 
     private mutating func considerSnapshot() {
-        let applied = apply.appliedIndex
-        guard pendingSnapshot == nil, !isSavingSnapshot || snapshotIndexCaughtUp, applied > snapshotIndex + configuration.snapshotCount
-        else { return }
+        guard case .idle = snapshotProgress, apply.appliedIndex > snapshotIndex + configuration.snapshotCount else { return }
         triggerSnapshot()
     }
-
-    private var snapshotIndexCaughtUp: Bool { outbox.snapshotSaved != nil }
 
     /// Takes a snapshot at the applied index, whatever the count says.
     package mutating func triggerSnapshot() {
         let applied = apply.appliedIndex
-        guard applied > snapshotIndex, let term = consensus.term(at: applied) else { return }
-        pendingSnapshot = Snapshot(
-            data: apply.state.membership.v2Snapshot,
-            metadata: SnapshotMetadata(confState: confState, index: applied, term: term))
+        guard case .idle = snapshotProgress, applied > snapshotIndex, let term = consensus.term(at: applied) else { return }
         outbox.snapshotTriggered = applied
+        snapshotProgress = .waitingForFile(
+            Snapshot(
+                data: apply.state.membership.v2Snapshot,
+                metadata: SnapshotMetadata(confState: confState, index: applied, term: term)))
         apply.seal()
         collectApplied()
+        advanceSnapshot()
+    }
+
+    /// The promise of a snapshot record: the file holds everything up to it.
+    private mutating func advanceSnapshot() {
+        guard case .waitingForFile(let snapshot) = snapshotProgress, committedIndex >= snapshot.metadata.index else { return }
+        outbox.log.append(.saveSnapshot(snapshot))
+        snapshotProgress = .saving
     }
 }

@@ -1,6 +1,6 @@
 // Alarms, and what they forbid.
 
-package import Base
+import Base
 import Backend
 package import EtcdWire
 

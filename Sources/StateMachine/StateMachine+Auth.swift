@@ -1,9 +1,9 @@
 // Users, roles and permissions.
 
-import Auth
+package import Auth
 import Backend
 import Base
-import EtcdWire
+package import EtcdWire
 import Lease
 import Wire
 

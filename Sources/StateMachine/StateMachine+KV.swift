@@ -2,7 +2,7 @@
 
 import Base
 import Backend
-import EtcdWire
+package import EtcdWire
 import Lease
 import MVCC
 import Wire

@@ -1,9 +1,10 @@
 // Leases: granting, revoking with all that hangs on them, checkpoints.
 
+import Membership
 import Backend
 import Base
 import EtcdWire
-import Lease
+package import Lease
 import MVCC
 
 extension StateMachine {

@@ -1,12 +1,12 @@
 // The state as a file holds it.
 
-package import Auth
+import Auth
 package import BBolt
 import Backend
 package import Base
 import EtcdWire
-package import Lease
-import MVCC
+import Lease
+package import MVCC
 package import Membership
 
 /// Why a file is no state to start from.
@@ -31,7 +31,7 @@ extension StateMachine {
         // Leases before keys: an attachment needs its lease.
         var store = Store()
         do throws(MVCCError) {
-            for attachment in try store.restore(from: reader) { lessor.attach(attachment.key, to: attachment.lease) }
+            for attachment in try store.restore(reader) { lessor.attach(attachment.key, to: attachment.lease) }
         } catch {
             throw .store(error)
         }

@@ -3,11 +3,12 @@
 // Deterministic: the same entries give the same state on every member, whatever the time or the order of anything else.
 // An error a request runs into is an answer, not a failure; only the file below can make `apply` throw.
 
-package import BBolt
+import BBolt
+import Wire
 package import Auth
 package import Backend
 package import Base
-package import EtcdWire
+import EtcdWire
 package import Lease
 package import MVCC
 package import Membership

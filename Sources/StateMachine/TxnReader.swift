@@ -1,6 +1,6 @@
 // The reading half of transactions: compares, and ranges. Also runs those that only read, which never enter the log.
 
-package import Base
+import Base
 package import EtcdWire
 package import MVCC
 

@@ -1,10 +1,10 @@
 // The lane that owns the state machine: entries in; replies, batches for the file and news for the others out.
 
-package import BBolt
+import BBolt
 package import Backend
 package import Base
-package import EtcdWire
-package import MVCC
+import EtcdWire
+import MVCC
 package import RaftWire
 package import StateMachine
 
