@@ -71,7 +71,7 @@ var targets: [Target] = [
     // Layer 8
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     room("HTTP2", ["CNGHTTP2", nioCore]),
-    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica", protobuf]),
+    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioSSL, protobuf]),
     // Layer 10

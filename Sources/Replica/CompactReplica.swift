@@ -2,6 +2,7 @@
 // and a linearizable read of a single voter crosses no thread at all.
 
 import Membership
+package import BBolt
 package import Backend
 package import Base
 import EtcdWire
@@ -25,6 +26,7 @@ package struct ReplicaOutbox: Sendable {
     /// A snapshot was triggered at this index.
     package var snapshotTriggered: LogIndex?
     package var snapshotSaved: LogIndex?
+    package var flushed: [(UInt64, ReadTransaction)] = []
 
     package init() {}
 }
@@ -161,6 +163,7 @@ package struct CompactReplica: ~Copyable {
         swap(&from, &apply.outbox)
         outbox.replies += from.replies
         outbox.events += from.events
+        outbox.flushed += from.flushed
         for batch in from.batches { outbox.commit.append(.commit(batch)) }
         outbox.removesLocalMember = outbox.removesLocalMember || from.removesLocalMember
     }

@@ -1,6 +1,6 @@
 // The lane that owns the state machine: entries in; replies, batches for the file and news for the others out.
 
-import BBolt
+package import BBolt
 package import Backend
 package import Base
 import EtcdWire
@@ -15,6 +15,8 @@ package struct ApplyOutbox: Sendable {
     package var batches: [SealedBatch] = []
     /// Changes of raft's configuration, in the order in which raft must hear of them.
     package var removesLocalMember = false
+    /// Requests to have everything in the file, now fulfilled; the reader shows at least what they asked for.
+    package var flushed: [(UInt64, ReadTransaction)] = []
 
     package init() {}
 }
@@ -29,6 +31,7 @@ package struct ApplyLane: ~Copyable {
     package var state: StateMachine
     package var outbox = ApplyOutbox()
     private let localPrefix: UInt64
+    private var flushWaiters: [(token: UInt64, batch: BatchNumber)] = []
     private var lastBatch: BatchNumber = 0
     private var committedBatch: BatchNumber = 0
 
@@ -64,6 +67,21 @@ package struct ApplyLane: ~Copyable {
         outbox.batches.append(batch)
     }
 
+    /// Asks for a state of the file that holds all that is applied now; it comes out of the outbox under `token`.
+    package mutating func flush(_ token: UInt64) {
+        seal()
+        flushWaiters.append((token, lastBatch))
+        answerFlushes()
+    }
+
+    private mutating func answerFlushes() {
+        flushWaiters.removeAll { token, batch in
+            guard committedBatch >= batch else { return false }
+            outbox.flushed.append((token, state.backend.fileReader))
+            return true
+        }
+    }
+
     package var hasUnsealedChanges: Bool { state.backend.hasPendingChanges }
 
     package mutating func committed(_ result: CommitResult) {
@@ -71,6 +89,7 @@ package struct ApplyLane: ~Copyable {
         state.backend.committed(through: result.through, reader: result.reader)
         state.databaseSizeBytes = result.statistics.sizeBytes
         answerCompactions()
+        answerFlushes()
     }
 
     // MARK: Compaction
