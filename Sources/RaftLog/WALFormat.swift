@@ -29,6 +29,9 @@ enum WALFormat {
     static let fileMode: UInt16 = 0o600
     static let directoryMode: UInt16 = 0o700
 
+    /// The bits of the length field that are the record's size.
+    static let sizeMask: UInt64 = 1 << 56 - 1
+
     /// The padding after a record of `size` bytes.
     static func padding(_ size: Int) -> Int { (alignment - size % alignment) % alignment }
 }

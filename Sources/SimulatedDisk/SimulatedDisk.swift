@@ -32,6 +32,16 @@ package final class SimulatedDisk: FileSystem {
             })
     }
 
+    /// The disk as it could be found if the power failed now; this one goes on.
+    package func possibleCrash(seed: UInt64) -> SimulatedDisk {
+        SimulatedDisk(
+            state.withLock { state in
+                var failing = state
+                failing.random = SeededRandom(seed: seed)
+                return failing.afterPowerFailure()
+            })
+    }
+
     /// A disk of its own with the same visible files, all durable, none open.
     package func copy() -> SimulatedDisk {
         SimulatedDisk(state.withLock { $0.copied() })
