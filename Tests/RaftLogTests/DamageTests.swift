@@ -133,6 +133,27 @@ import Testing
         #expect(refused > ends[5] * 8 * 8 / 10)
     }
 
+    /// A length field in a sector's last eight bytes may be lost while its record, in the next sector, is not.
+    @Test func lengthLostAloneAtASectorsEndIsATornWrite() throws {
+        let disk = SimulatedDisk(seed: 1)
+        var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: options)
+        var random = SeededRandom(seed: 4)
+        var index: UInt64 = 0
+        while log.offset % 512 != 504 {
+            index += 1
+            try log.save([entry(index, text(Int(random.next() % 64), &random))], HardState())
+        }
+        let place = Int(log.offset)
+        try log.save([entry(index + 1, text(100, &random))], HardState())
+        try log.close()
+        try disk.overwrite(firstSegment(), at: place, with: Bytes([UInt8](repeating: 0, count: 8)))
+        log = try WriteAheadLog.open(disk, "wal", at: origin, options: options)
+        let taken = log.takeContents()
+        #expect(taken?.entries.count == Int(index))
+        let offset = log.offset
+        #expect(Int(offset) == place)
+    }
+
     @Test func damageInAnEarlierSegmentIsNeverATornTail() throws {
         let disk = SimulatedDisk(seed: 1)
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 2048))

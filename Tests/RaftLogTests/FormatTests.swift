@@ -69,6 +69,18 @@ import Wire
         #expect(try !disk.list("wal").contains("1.tmp"))
     }
 
+    @Test func leftoverOfAnInterruptedCutDoesNotShow() throws {
+        let disk = SimulatedDisk(seed: 1)
+        var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 100))
+        let leftover = try disk.open("wal/0.tmp", .createNew)
+        try leftover.write(Bytes([UInt8](repeating: 0xee, count: 5000)), at: 0)
+        leftover.close()
+        try log.save([entry(1, "first")], HardState(term: 1, vote: 1, commit: 0))
+        #expect(try disk.contents(of: "wal/0000000000000001-0000000000000002.wal").count == 100)
+        try log.close()
+        #expect(try WriteAheadLog.read(disk, "wal", at: origin).entries.count == 1)
+    }
+
     /// Every data size modulo eight, and checksums of all varint lengths.
     @Test func framesAreAlignedAndRoundTrip() throws {
         var encoder = FrameEncoder(checksum: 0)
