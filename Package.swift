@@ -56,7 +56,7 @@ var targets: [Target] = [
     // Layer 4
     room("Backend", ["Base", "BBolt", "FileIO"]),
     // Layer 5
-    room("MVCC", ["Base", "Wire", "EtcdWire", "Backend"]),
+    room("MVCC", ["Base", "Wire", "EtcdWire", "BBolt", "Backend"]),
     room("Lease", ["Base", "Wire"]),
     room("Auth", ["Base", "Wire"]),
     room("Membership", ["Base"]),
@@ -102,7 +102,7 @@ var targets: [Target] = [
     tests("RaftLogTests", ["Base", "Wire", "RaftWire", "FileIO", "RaftLog", "SimulatedDisk"]),
     tests("BBoltTests", ["Base", "FileIO", "BBolt", "SimulatedDisk"]),
     tests("BackendTests", ["Base", "FileIO", "BBolt", "Backend"]),
-    tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC"]),
+    tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "SimulatedDisk", "BBolt", "Backend", "MVCC"]),
     tests("LeaseTests", ["Base", "Lease"]),
     tests("AuthTests", ["Base", "Auth"]),
     tests("MembershipTests", ["Base", "Membership"]),

@@ -56,6 +56,8 @@ extension GoDuration: CustomStringConvertible {
 /// Why a text is not a duration; `description` is Go's sentence.
 package struct GoDurationError: Error, Equatable, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
 }
 
 extension GoDuration {

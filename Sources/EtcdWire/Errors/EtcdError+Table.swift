@@ -25,7 +25,7 @@ extension EtcdError {
     package static let invalidClientAPIVersion = EtcdError(
         code: .invalidArgument, message: "etcdserver: invalid client api version"
     )
-    /// Sort_order or sort_target outside the known enum values.
+    /// `sort_order` or sort_target outside the known enum values.
     package static let invalidSortOption = EtcdError(code: .invalidArgument, message: "etcdserver: invalid sort option")
     /// Range/Compact/HashKV/read in txn at revision below compact revision (Compact: <=). Watch uses cancel response
     /// instead.
@@ -60,7 +60,7 @@ extension EtcdError {
     package static let memberNotEnoughStarted = EtcdError(
         code: .unknown, message: "etcdserver: re-configuration failed due to not enough started members"
     )
-    /// PeerURLs of MemberAdd/MemberUpdate fail URL validation.
+    /// `peerURLs` of MemberAdd/MemberUpdate fail URL validation.
     package static let memberBadURLs = EtcdError(
         code: .invalidArgument, message: "etcdserver: given member URLs are invalid"
     )

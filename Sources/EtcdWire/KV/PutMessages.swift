@@ -98,7 +98,8 @@ package struct PutResponse: WireMessage {
         while let field = try reader.next() {
             switch (field.number, field.type) {
             case (1, .lengthDelimited): try reader.merge(field, into: &header, depth: depth)
-            case (2, .lengthDelimited): prevKV = joined(prevKV, try reader.checked(field, as: KeyValue.self, depth: depth))
+            case (2, .lengthDelimited):
+                prevKV = joined(prevKV, try reader.checked(field, as: KeyValue.self, depth: depth))
             default: try reader.skip(field)
             }
         }

@@ -72,13 +72,15 @@ package struct InternalRaftRequest: WireMessage {
             switch (field.number, field.type) {
             case (1, .varint): legacyID = try reader.uint64(field)
             case (Self.headerField, .lengthDelimited): try reader.merge(field, into: &header, depth: depth)
-            case (let number, .lengthDelimited):
-                if let kind = RaftRequestKind(rawValue: number) {
-                    try body.merge(kind, field, from: &reader, depth: depth)
-                } else {
+            case (let number, let type):
+                guard let kind = RaftRequestKind(rawValue: number) else {
                     try reader.skip(field)
+                    continue
                 }
-            default: try reader.skip(field)
+                // Members up to 3.5 put requests of the v2 store in place of entries, and know them by this: their
+                // field 5 is a bool. No entry has ever had a request of another wire type.
+                guard type == .lengthDelimited else { throw .unexpectedWireType }
+                try body.merge(kind, field, from: &reader, depth: depth)
             }
         }
     }

@@ -4,12 +4,24 @@
 package import Base
 package import SwiftProtobuf
 
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+extension Bytes {
+    /// A copy of a generated message's bytes field, for rooms that know no `Data`.
+    package init(_ data: Data) { self.init([UInt8](data)) }
+
+    /// The bytes as a generated message wants them: a copy.
+    package var data: Data { Data(array) }
+}
+
 extension SwiftProtobuf.Message {
     /// Decodes the message.
     package init(decoding bytes: Bytes) throws {
-        self = try bytes.withUnsafeBytes { (buffer: UnsafeRawBufferPointer) throws -> Self in
-            try Self(serializedBytes: [UInt8](buffer))
-        }
+        try self.init(serializedBytes: bytes.array)
     }
 
     /// The message's encoding; only proto2's required fields, which no message here has, could make it fail.

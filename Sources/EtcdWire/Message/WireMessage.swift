@@ -5,7 +5,7 @@
 // as protobuf demands where a singular message field occurs twice. Rules shared with Go's protobuf: unknown fields and
 // known fields of another wire type are skipped, the last scalar wins, strings must be UTF-8.
 
-package import Base
+import Base
 package import Wire
 
 /// Where a message's fields go: proto3's defaults are left out by `field`, written by `explicit`.
@@ -31,8 +31,9 @@ protocol WireMessage: Sendable, Equatable {
     mutating func merge(_ bytes: Bytes, depth: Int) throws(WireError)
 }
 
-/// Messages within messages; beyond it input is refused, so that hostile nesting cannot exhaust the stack. The number
-/// is protobuf's usual one (C++, Java, Swift); a transaction takes two levels for every transaction inside it.
+/// Messages within messages, the outermost included; beyond it input is refused, so that hostile nesting cannot
+/// exhaust the stack. The number is protobuf's usual one (C++, Java, Swift); a transaction takes two levels for every
+/// transaction inside it.
 let nestingDepthMax = 100
 
 extension WireError {
@@ -131,7 +132,7 @@ extension WireReader {
     /// Reads a nested message over `value`.
     mutating func merge<M: WireMessage>(_ field: Field, into value: inout M, depth: Int) throws(WireError) {
         let content = try bytes(field)
-        guard depth < nestingDepthMax else { throw .nestedTooDeeply }
+        guard depth + 1 < nestingDepthMax else { throw .nestedTooDeeply }
         try value.merge(content, depth: depth + 1)
     }
 

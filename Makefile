@@ -1,0 +1,56 @@
+# What a newcomer needs: `make run` and `make test`. Everything else is listed by `make help`.
+
+SWIFT ?= swift
+RELEASE = .build/release
+
+.PHONY: help tools build debug run test unit interop crash power faults bench fuzz format lint clean protos
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tools: ## Install the Debian packages the build needs, if they are missing
+	@dev/install-tools.sh build
+
+build: tools ## The programs, optimised
+	$(SWIFT) build -c release --product etcd
+
+run: build ## Build and start a member with etcd's defaults
+	exec $(RELEASE)/etcd
+
+unit: tools ## Unit, scenario and property tests
+	$(SWIFT) test --parallel
+
+interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
+	@dev/install-tools.sh test
+	dev/test-environment.sh
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd .venv/bin/python -m pytest Tests/Interop
+
+test: unit interop ## The whole suite
+
+crash: build ## Two hundred rounds of kill -9
+	@dev/install-tools.sh test
+	dev/test-environment.sh
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_CRASH_ROUNDS=200 .venv/bin/python -m pytest Tests/Interop/test_crash.py
+
+power: build ## Fifty power cuts on a loop-mounted file system (as root)
+	@dev/install-tools.sh test
+	dev/test-environment.sh
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_POWER_ROUNDS=50 .venv/bin/python -m pytest Tests/Interop/test_power.py
+
+bench: build ## Compare with Go etcd, interleaved, as ratios
+	@dev/install-tools.sh test
+	dev/test-environment.sh
+	$(SWIFT) build -c release --product load-generator
+	.venv/bin/python Benchmarks/bench.py --ours $(CURDIR)/$(RELEASE)/etcd --load $(CURDIR)/$(RELEASE)/load-generator
+
+format: ## Format the sources
+	$(SWIFT) format -i -r Sources Tests
+
+lint: ## Check the format
+	$(SWIFT) format lint -r Sources Tests
+
+protos: ## Generate the Swift of Protos/ anew
+	dev/generate-protos.sh
+
+clean: ## Remove what builds leave behind
+	rm -rf .build .venv

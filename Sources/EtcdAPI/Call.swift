@@ -1,0 +1,50 @@
+// A request from a client as the services see it: what was asked, by whom, and where the answer goes.
+//
+// The binding below (gRPC stream, JSON gateway) implements `Reply`; the services never learn which one it is.
+
+package import Base
+package import EtcdWire
+
+/// Where the answer of a call goes. Used on the front lane's event loop only.
+package protocol ReplySink: AnyObject {
+    /// False once the client has gone or the call was finished: what comes later is dropped.
+    var isOpen: Bool { get }
+    /// One response message, encoded.
+    func send(_ message: Bytes)
+    /// Ends the call; nil means success.
+    func finish(_ error: EtcdError?)
+    /// Bytes accepted by `send` that the client's connection has not taken yet.
+    var queuedBytes: Int { get }
+}
+
+extension ReplySink {
+    package func succeed(_ message: Bytes) {
+        send(message)
+        finish(nil)
+    }
+}
+
+/// What the client said about itself.
+package struct CallMetadata: Sendable {
+    /// `token` or `authorization`, the latter without "Bearer ".
+    package var token: String?
+    /// `hasleader: true`: fail rather than wait where there is no leader.
+    package var requiresLeader: Bool
+    /// `client-api-version`, for the metric.
+    package var clientVersion: String?
+    /// The call came through the JSON gateway.
+    package var isGateway: Bool
+    /// When the client stops waiting; nil for never.
+    package var deadline: Instant?
+
+    package init(
+        token: String? = nil, requiresLeader: Bool = false, clientVersion: String? = nil, isGateway: Bool = false,
+        deadline: Instant? = nil
+    ) {
+        self.token = token
+        self.requiresLeader = requiresLeader
+        self.clientVersion = clientVersion
+        self.isGateway = isGateway
+        self.deadline = deadline
+    }
+}

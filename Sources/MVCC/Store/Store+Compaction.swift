@@ -1,0 +1,41 @@
+// Compaction: at once for readers, in slices for the index and the file.
+
+package import Backend
+import Base
+
+extension Store {
+    /// Keys that one slice looks at: about a millisecond's work.
+    package static let keysPerSlice = 4000
+
+    /// From now on revisions below `revision` cannot be read. The owner then calls `compactionSlice` until it is done.
+    package mutating func compact(_ revision: Int64, in backend: inout Backend) throws(MVCCError) {
+        if revision <= compactRevision || revision <= 0 { throw .compacted }
+        if revision > currentRevision { throw .futureRevision }
+        compactRevision = revision
+        backend.put(.meta, key: MetaKey.scheduledCompactRevision, value: RevisionKey(Revision(main: revision)).bytes)
+        // A compaction that was still under way is part of this one: the slices begin anew at the higher revision.
+        removal = Removal(revision: revision)
+    }
+
+    /// Whether rows wait to be removed.
+    package var isCompacting: Bool { removal != nil }
+
+    /// Removes some more of what was compacted.
+    /// - Returns: the revision whose compaction this slice has finished, or nil.
+    package mutating func compactionSlice(in backend: inout Backend) -> Int64? {
+        guard var work = removal else { return nil }
+        var dropped: [RevisionMark] = []
+        let next = index.compact(from: work.next, keysMax: Self.keysPerSlice, at: work.revision) { dropped.append($0) }
+        for mark in dropped {
+            backend.removeRevision(RevisionKey(mark.revision, isTombstone: mark.isTombstone))
+        }
+        if let next {
+            work.next = next
+            removal = work
+            return nil
+        }
+        removal = nil
+        backend.put(.meta, key: MetaKey.finishedCompactRevision, value: RevisionKey(Revision(main: work.revision)).bytes)
+        return work.revision
+    }
+}

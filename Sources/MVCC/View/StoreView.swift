@@ -1,0 +1,74 @@
+// The store at one moment, immutable: what every read works on, from any thread.
+
+import BBolt
+import Backend
+package import Base
+
+package struct StoreView: Sendable {
+    let index: KeyIndex
+    let rows: BackendView
+    /// What a read without a revision sees; inside a transaction its own changes, too.
+    package let currentRevision: Int64
+    /// The revision of the last transaction that has ended.
+    package let latestRevision: Int64
+    package let compactRevision: Int64
+    /// Set while rows of a compaction at that revision may still be there.
+    let pendingRemoval: Int64?
+
+    /// Keys of the index, dead ones that compaction has not taken yet included.
+    package var keyCount: Int { index.count }
+
+    /// The encoded `KeyValue` of a key, or nil if it does not exist now.
+    package func pair(_ key: Bytes) throws(MVCCError) -> Bytes? {
+        guard let revision = index.history(of: key)?.revision(at: currentRevision) else { return nil }
+        return try row(revision)
+    }
+
+    /// Whether the key exists now.
+    package func contains(_ key: Bytes) -> Bool {
+        index.history(of: key)?.revision(at: currentRevision) != nil
+    }
+
+    func row(_ revision: Revision) throws(MVCCError) -> Bytes {
+        let value = try onBackend { () throws(BBoltError) in
+            var reader = try rows.rowReader()
+            return try reader.value(at: revision)
+        }
+        guard let value else { throw .corruptRow(revision) }
+        return value
+    }
+
+    /// The revision a request means: 0 and below the newest; refused if compacted or still to come.
+    package func resolve(_ revision: Int64) throws(MVCCError) -> Int64 {
+        if revision <= 0 { return currentRevision }
+        if revision > currentRevision { throw .futureRevision }
+        if revision < compactRevision { throw .compacted }
+        return revision
+    }
+
+    /// The revisions to read of `range` at `revision`, at most `limit` (0: all), and how many keys there are in all.
+    func revisions(_ range: KeyRange, at revision: Int64, limit: Int) -> (found: [Revision], count: Int) {
+        var found: [Revision] = []
+        var count = 0
+        let countsBySubtree = revision >= currentRevision && limit > 0
+        index.forEach(range) { _, history in
+            guard let mark = history.revision(at: revision) else { return true }
+            count += 1
+            if limit == 0 || found.count < limit { found.append(mark) } else if countsBySubtree { return false }
+            return true
+        }
+        if countsBySubtree, count > limit { count = index.liveCount(in: range) }
+        return (found, count)
+    }
+
+    /// How many keys of `range` exist at `revision`.
+    func count(_ range: KeyRange, at revision: Int64) -> Int {
+        if revision >= currentRevision { return index.liveCount(in: range) }
+        var count = 0
+        index.forEach(range) { _, history in
+            if history.revision(at: revision) != nil { count += 1 }
+            return true
+        }
+        return count
+    }
+}

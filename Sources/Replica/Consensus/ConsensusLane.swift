@@ -1,0 +1,262 @@
+// The lane that owns raft: proposals and read barriers in, log appends, committed entries and peer messages out.
+//
+// It decides nothing about requests; it orders them. Durability sits in the messages: what must wait for the disk
+// (votes, acknowledgements, our own vote for an entry) travels with the append and comes back when it is synced.
+
+package import Base
+package import Raft
+package import RaftWire
+
+/// A wish to change the state, on its way into the log.
+package struct Proposal: Sendable {
+    /// The encoded `InternalRaftRequest`.
+    package var data: Bytes
+
+    package init(data: Bytes) {
+        self.data = data
+    }
+}
+
+/// A read that waits for its barrier.
+package struct BarrierID: Sendable, Hashable {
+    package var value: UInt64
+
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+}
+
+/// One write of the log lane: entries and hard state first, then the messages that wait for the sync.
+package struct LogAppend: Sendable {
+    package var entries: [Entry]
+    package var hardState: HardState?
+    package var snapshot: Snapshot?
+    package var mustSync: Bool
+    /// Delivered to raft once the append is durable; the ones for other members are sent then.
+    package var responses: [Message]
+}
+
+/// Entries for the apply lane, with what raft wants to hear when they are applied.
+package struct CommittedEntries: Sendable {
+    package var entries: [Entry]
+    package var responses: [Message]
+}
+
+/// How a barrier ended.
+package enum BarrierOutcome: Sendable {
+    /// Reads may run once this index is applied.
+    case confirmed(LogIndex)
+    case leaderChanged
+    case noLeader
+}
+
+/// What leaves the consensus lane in one turn.
+package struct ConsensusOutbox: Sendable {
+    package var appends: [LogAppend] = []
+    package var committed: [CommittedEntries] = []
+    package var peerMessages: [Message] = []
+    package var barriers: [(BarrierID, BarrierOutcome)] = []
+    package var logLines: [RaftLogLine] = []
+    /// Set when leader, term or role changed.
+    package var status: RaftBasicStatus?
+    /// Proposals raft refused: there is no leader, or it is being transferred.
+    package var droppedProposals: Int = 0
+
+    package init() {}
+
+    package var isEmpty: Bool {
+        appends.isEmpty && committed.isEmpty && peerMessages.isEmpty && barriers.isEmpty && logLines.isEmpty && status == nil
+            && droppedProposals == 0
+    }
+}
+
+package struct ConsensusLane: ~Copyable {
+    /// How many applied entries stay in memory for followers that lag; etcd's `snapshot-catchup-entries`.
+    private let catchUpEntries: UInt64
+    /// The window is shortened in steps of at least this many entries.
+    private static let compactionStep: UInt64 = 100
+    /// A barrier that raft has not answered is asked for again after this long.
+    private static let barrierRetry: Duration = .milliseconds(500)
+
+    private var raft: RaftNode
+    private var proposals: [Entry] = []
+    /// Barriers that wait for the next request to raft.
+    private var waitingBarriers: [BarrierID] = []
+    /// The one request on its way through raft, and whom its answer serves.
+    private var openBarrier: (request: UInt64, ids: [BarrierID], askedAt: Instant)?
+    private var nextBarrierRequest: UInt64 = 1
+    private var lastStatus: RaftBasicStatus
+    package private(set) var applied: LogIndex
+    package var outbox = ConsensusOutbox()
+
+    package init(raft: consuming RaftNode, applied: LogIndex, catchUpEntries: UInt64) {
+        self.catchUpEntries = catchUpEntries
+        self.applied = applied
+        lastStatus = raft.basicStatus
+        self.raft = raft
+    }
+
+    package var status: RaftBasicStatus { raft.basicStatus }
+
+    // MARK: In
+
+    package mutating func tick(now: Instant) {
+        raft.tick()
+        if let open = openBarrier, now - open.askedAt >= Self.barrierRetry {
+            askForBarrier(open.request, now: now)
+            openBarrier?.askedAt = now
+        }
+    }
+
+    /// Queued; all proposals of a turn enter the log together.
+    package mutating func propose(_ proposal: Proposal) {
+        proposals.append(Entry(term: 0, index: 0, type: .normal, data: proposal.data))
+    }
+
+    package mutating func proposeConfigurationChange(_ change: ConfChange) {
+        proposals.append(Entry(term: 0, index: 0, type: .confChange, data: change.encoded()))
+    }
+
+    package mutating func barrier(_ id: BarrierID) {
+        waitingBarriers.append(id)
+    }
+
+    package mutating func receive(_ message: Message) {
+        // What raft refuses (a message from a removed member, a forwarded proposal without a leader) is lost, as on
+        // a bad line; the sender retries.
+        try? raft.step(message)
+    }
+
+    package mutating func campaign() {
+        try? raft.campaign()
+    }
+
+    /// The answers of an append that is durable now.
+    package mutating func appended(_ responses: [Message]) {
+        for message in responses {
+            if message.to == raft.basicStatus.id || message.from == LocalTarget.append {
+                receive(message)
+            } else {
+                outbox.peerMessages.append(message)
+            }
+        }
+    }
+
+    package mutating func configurationChanged(_ change: ConfChangeV2) -> ConfState {
+        raft.applyConfChange(change)
+    }
+
+    /// Everything up to `index` has been applied; `responses` came with the entries.
+    package mutating func applied(_ index: LogIndex, responses: [Message]) {
+        for message in responses { receive(message) }
+        applied = max(applied, index)
+        shortenWindow()
+    }
+
+    /// A snapshot at `metadata.index` is durable: the window may start behind it.
+    package mutating func snapshotSaved(_ snapshot: Snapshot) {
+        try? raft.storage.createSnapshot(
+            index: snapshot.metadata.index, confState: snapshot.metadata.confState, data: snapshot.data)
+        shortenWindow()
+    }
+
+    private mutating func shortenWindow() {
+        guard applied > catchUpEntries else { return }
+        let keepFrom = applied - catchUpEntries
+        if keepFrom >= raft.storage.firstIndex + Self.compactionStep {
+            try? raft.storage.compact(to: keepFrom)
+        }
+    }
+
+    package func term(at index: LogIndex) -> Term? {
+        try? raft.storage.term(index)
+    }
+
+    // MARK: Out
+
+    /// Turns what came in into what must go out.
+    package mutating func process(now: Instant) {
+        if !proposals.isEmpty {
+            let batch = proposals
+            proposals.removeAll(keepingCapacity: true)
+            do throws(RaftError) {
+                try raft.propose(batch)
+            } catch {
+                outbox.droppedProposals += batch.count
+            }
+        }
+        if openBarrier == nil, !waitingBarriers.isEmpty {
+            startBarrier(now: now)
+        }
+        while raft.hasReady {
+            let ready = raft.ready()
+            take(ready)
+        }
+        let status = raft.basicStatus
+        if status.lead != lastStatus.lead || status.term != lastStatus.term || status.role != lastStatus.role {
+            if status.lead != lastStatus.lead { abandonBarriers(newLeader: status.lead) }
+            lastStatus = status
+            outbox.status = status
+        }
+        let lines = raft.drainLog()
+        if !lines.isEmpty { outbox.logLines += lines }
+    }
+
+    private mutating func take(_ ready: Ready) {
+        for message in ready.messages {
+            switch message.type {
+            case .storageAppend:
+                let hardState = HardState(term: message.term, vote: message.vote, commit: message.commit)
+                outbox.appends.append(
+                    LogAppend(
+                        entries: message.entries,
+                        hardState: hardState.isEmpty ? nil : hardState,
+                        snapshot: message.snapshot,
+                        mustSync: ready.mustSync,
+                        responses: message.responses
+                    )
+                )
+                // The window takes the entries at once; only their acknowledgement waits for the disk.
+                if !hardState.isEmpty { raft.storage.hardState = hardState }
+                if let snapshot = message.snapshot { try? raft.storage.applySnapshot(snapshot) }
+                try? raft.storage.append(message.entries)
+            case .storageApply:
+                outbox.committed.append(CommittedEntries(entries: message.entries, responses: message.responses))
+            default:
+                outbox.peerMessages.append(message)
+            }
+        }
+        for state in ready.readStates { finishBarrier(state) }
+    }
+
+    // MARK: Barriers: one request at a time serves all that asked meanwhile
+
+    private mutating func startBarrier(now: Instant) {
+        if raft.basicStatus.lead == 0 {
+            // Without a leader the request would be lost; it is asked again by the retry, or fails by its deadline.
+        }
+        let request = nextBarrierRequest
+        nextBarrierRequest += 1
+        openBarrier = (request, waitingBarriers, now)
+        waitingBarriers.removeAll(keepingCapacity: true)
+        askForBarrier(request, now: now)
+    }
+
+    private mutating func askForBarrier(_ request: UInt64, now: Instant) {
+        raft.readIndex(context: Bytes(withUnsafeBytes(of: request.bigEndian) { Array($0) }))
+    }
+
+    private mutating func finishBarrier(_ state: ReadState) {
+        guard let open = openBarrier,
+            state.context == Bytes(withUnsafeBytes(of: open.request.bigEndian) { Array($0) })
+        else { return }
+        openBarrier = nil
+        for id in open.ids { outbox.barriers.append((id, .confirmed(state.index))) }
+    }
+
+    private mutating func abandonBarriers(newLeader: MemberID) {
+        guard let open = openBarrier else { return }
+        openBarrier = nil
+        for id in open.ids { outbox.barriers.append((id, newLeader == 0 ? .noLeader : .leaderChanged)) }
+    }
+}

@@ -1,0 +1,88 @@
+// What this version refuses because it is not built yet. A setting that would be silently without effect is worse
+// than one that is refused: every flag whose feature is missing has a row here, and loses it with the change that
+// builds the feature. A flag at its default is always fine.
+import ServerLog
+
+package enum BuiltFeatures {
+    static let notBuiltYet = "not built yet in this version of etcd in Swift"
+
+    /// A flag, or some values of it, that cannot be used yet.
+    package struct Refusal: Sendable {
+        package let flag: String
+        /// Whether the configuration asks for what is missing.
+        package let isAskedFor: @Sendable (ServerConfiguration) -> Bool
+        /// What exactly is missing, if not the whole flag.
+        package let detail: String?
+    }
+
+    /// The sentence for the first refused setting, in the table's order; nil if all that is asked for is there.
+    package static func refusal(of configuration: ServerConfiguration) -> String? {
+        guard let row = refusals.first(where: { $0.isAskedFor(configuration) }) else { return nil }
+        let subject = row.detail.map { "--\(row.flag) (\($0))" } ?? "--\(row.flag)"
+        return "\(subject): \(notBuiltYet)"
+    }
+
+    package static let refusals: [Refusal] =
+        [
+            // Discovery
+            changed("discovery-srv"), changed("discovery-srv-name"), changed("discovery-token"),
+            changed("discovery-endpoints"), changed("discovery-dial-timeout"), changed("discovery-request-timeout"),
+            changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"),
+            changed("discovery-insecure-transport"), changed("discovery-insecure-skip-tls-verify"),
+            changed("discovery-cert"), changed("discovery-key"), changed("discovery-cacert"),
+            changed("discovery-user"), changed("discovery-password"), changed("discovery-fallback"),
+            // TLS
+            changed("cert-file"), changed("key-file"), changed("client-cert-file"), changed("client-key-file"),
+            changed("client-cert-auth"), changed("client-crl-file"), changed("client-cert-allowed-hostname"),
+            changed("trusted-ca-file"), changed("auto-tls"), changed("peer-cert-file"), changed("peer-key-file"),
+            changed("peer-client-cert-file"), changed("peer-client-key-file"), changed("peer-client-cert-auth"),
+            changed("peer-trusted-ca-file"), changed("peer-auto-tls"), changed("peer-crl-file"),
+            changed("peer-cert-allowed-cn"), changed("peer-cert-allowed-hostname"),
+            changed("peer-skip-client-san-verification"), changed("cipher-suites"), changed("tls-min-version"),
+            changed("tls-max-version"), changed("self-signed-cert-validity"),
+            asked("listen-client-urls", "https") { $0.listen.clientURLs.contains(where: \.isTLS) },
+            asked("listen-peer-urls", "https") { $0.listen.peerURLs.contains(where: \.isTLS) },
+            asked("listen-metrics-urls", "https") { $0.listen.metricsURLs.contains(where: \.isTLS) },
+            // Auth
+            asked("auth-token", "kinds other than simple") { configuration in
+                let kind = configuration.auth.token.split(separator: ",", omittingEmptySubsequences: false).first
+                return !["", "simple"].contains(kind ?? "")
+            },
+            // Observation
+            changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
+            changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),
+            changed("distributed-tracing-sampling-rate"),
+            asked("log-rotation-config-json", "compress") { configuration in
+                configuration.logging.enableRotation
+                    && (try? LogRotation(json: configuration.logging.rotationJSON))?.compress == true
+            },
+            // Clusters
+            asked("initial-cluster", "more than one member") { configuration in
+                let members = try? configuration.initialMembers()
+                return (members?.count ?? 0) > 1
+            },
+            asked("initial-cluster-state", "existing") { $0.cluster.initialClusterState == .existing },
+            // Listeners
+            changed("listen-client-http-urls"), changed("socket-reuse-port"), changed("socket-reuse-address"),
+        ]
+
+    /// A row for a flag that must keep its default.
+    private static func changed(_ flag: String) -> Refusal {
+        Refusal(
+            flag: flag,
+            isAskedFor: { configuration in
+                guard let definition = FlagTable.byName[flag] else { return false }
+                return definition.text(in: configuration) != definition.text(in: ServerConfiguration())
+            },
+            detail: nil
+        )
+    }
+
+    private static func asked(
+        _ flag: String,
+        _ detail: String,
+        _ isAskedFor: @escaping @Sendable (ServerConfiguration) -> Bool
+    ) -> Refusal {
+        Refusal(flag: flag, isAskedFor: isAskedFor, detail: detail)
+    }
+}

@@ -1,0 +1,155 @@
+// A YAML document as the JSON value Go's etcd makes of it. Scalars are told apart by the rules of go-yaml 2
+// (YAML 1.1: yes, no, on and off are truth values), not by Yams'.
+//
+// The parser below recurses with the document's nesting, so nesting and size are limited before it runs.
+import Yams
+
+struct YAMLProblem: Error, Equatable {
+    let sentence: String
+}
+
+indirect enum YAMLValue {
+    case null
+    case bool(Bool)
+    /// The number's text in JSON.
+    case number(String)
+    case string(String)
+    case array([YAMLValue])
+    case object([(key: String, value: YAMLValue)])
+
+    /// JSON's word for the value's type.
+    var kind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "bool"
+        case .number: "number"
+        case .string: "string"
+        case .array: "array"
+        case .object: "object"
+        }
+    }
+
+    /// Far beyond any configuration; keeps a wrong path (a database, say) from being parsed.
+    static let sizeBytesMaximum = 1 << 20
+    /// Brackets or dashes open at once. The deepest key of a configuration is at depth four.
+    static let nestingMaximum = 64
+    /// Values in one document. Aliases can stand for the same values many times over, and each time counts.
+    static let valuesMaximum = 100_000
+
+    init(parsing content: [UInt8]) throws(YAMLProblem) {
+        guard content.count <= Self.sizeBytesMaximum else {
+            throw YAMLProblem(sentence: "file is larger than \(Self.sizeBytesMaximum) bytes")
+        }
+        guard let text = String(validating: content, as: UTF8.self) else {
+            throw YAMLProblem(sentence: "invalid UTF-8")
+        }
+        try Self.checkNesting(content)
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch let error as YamlError {
+            throw YAMLProblem(sentence: Self.sentence(of: error))
+        } catch {
+            throw YAMLProblem(sentence: String(describing: error))
+        }
+        guard let root else {
+            self = .null
+            return
+        }
+        var remaining = Self.valuesMaximum
+        self = try Self.value(of: root, depth: 0, remaining: &remaining)
+    }
+
+    private static func checkNesting(_ content: [UInt8]) throws(YAMLProblem) {
+        var openBrackets = 0
+        var lineStart = true
+        var markers = 0
+        var indentation = 0
+        for byte in content {
+            switch byte {
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                openBrackets += 1
+                lineStart = false
+            case UInt8(ascii: "]"), UInt8(ascii: "}"):
+                openBrackets = max(0, openBrackets - 1)
+                lineStart = false
+            case UInt8(ascii: "\n"), UInt8(ascii: "\r"):
+                lineStart = true
+                markers = 0
+                indentation = 0
+            case UInt8(ascii: " "), UInt8(ascii: "\t"):
+                if lineStart { indentation += 1 }
+            case UInt8(ascii: "-"), UInt8(ascii: "?"), UInt8(ascii: ":"):
+                if lineStart { markers += 1 }
+            default:
+                lineStart = false
+            }
+            // A level of block nesting takes at least one column.
+            if openBrackets > nestingMaximum || markers > nestingMaximum || indentation > 4 * nestingMaximum {
+                throw YAMLProblem(sentence: "nested too deeply")
+            }
+        }
+    }
+
+    private static func sentence(of error: YamlError) -> String {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            "line \(mark.line): \(problem)"
+        case .reader(let problem, _, _, _): problem
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            "line \(context.mark.line): duplicate key \(duplicates.map { "\($0)" }.sorted().joined(separator: ", "))"
+        default: String(describing: error)
+        }
+    }
+
+    private static func value(of node: Node, depth: Int, remaining: inout Int) throws(YAMLProblem) -> YAMLValue {
+        remaining -= 1
+        if remaining < 0 { throw YAMLProblem(sentence: "document contains excessive aliasing") }
+        if depth > 4 * nestingMaximum { throw YAMLProblem(sentence: "nested too deeply") }
+        switch node {
+        case .scalar(let scalar): return value(of: scalar)
+        case .sequence(let sequence):
+            var elements: [YAMLValue] = []
+            for element in sequence {
+                elements.append(try value(of: element, depth: depth + 1, remaining: &remaining))
+            }
+            return .array(elements)
+        case .mapping(let mapping):
+            var members: [(key: String, value: YAMLValue)] = []
+            for (key, member) in mapping {
+                guard case .scalar(let name) = key else {
+                    throw YAMLProblem(sentence: "unsupported map key that is not a scalar")
+                }
+                members.append((name.string, try value(of: member, depth: depth + 1, remaining: &remaining)))
+            }
+            return .object(members)
+        case .alias:
+            throw YAMLProblem(sentence: "unresolved alias")
+        }
+    }
+
+    private static func value(of scalar: Node.Scalar) -> YAMLValue {
+        let text = scalar.string
+        guard scalar.style == .plain || scalar.style == .any else { return .string(text) }
+        if scalar.tag.description.hasSuffix(":str") { return .string(text) }
+        switch text {
+        case "", "~", "null", "Null", "NULL": return .null
+        case "true", "True", "TRUE", "yes", "Yes", "YES", "y", "Y", "on", "On", "ON": return .bool(true)
+        case "false", "False", "FALSE", "no", "No", "NO", "n", "N", "off", "Off", "OFF": return .bool(false)
+        default: return number(text).map(YAMLValue.number) ?? .string(text)
+        }
+    }
+
+    /// The JSON text of a plain scalar that is a number.
+    private static func number(_ text: String) -> String? {
+        guard let first = text.utf8.first, "+-.0123456789".utf8.contains(first) else { return nil }
+        let plain = text.filter { $0 != "_" }
+        if let value = try? GoNumbers.signed(plain) { return String(value) }
+        if let value = try? GoNumbers.unsigned(plain) { return String(value) }
+        let allowed = "+-.0123456789eE".utf8
+        guard plain.utf8.allSatisfy(allowed.contains), let value = Double(plain), value.isFinite else { return nil }
+        if value == value.rounded(), value.magnitude < 1e15 { return String(Int64(value)) }
+        return value.description
+    }
+}

@@ -1,0 +1,170 @@
+// The house's walls as a test: which room may import which, what the pure rooms may not do, and how long files may get.
+
+import Foundation
+import Testing
+
+@Suite("Layering")
+struct LayeringTests {
+    /// Layer and permitted imports of every room; system and package modules by name, `Testing` is for tests alone.
+    static let rooms: [String: (layer: Int, imports: Set<String>)] = [
+        "CChecksum": (0, []),
+        "Base": (0, ["CChecksum", "Glibc", "Musl", "Darwin"]),
+        "Wire": (1, ["Base"]),
+        "FileIO": (1, ["Base", "Glibc", "Musl", "Synchronization"]),
+        "RaftWire": (2, ["Base", "Wire"]),
+        "EtcdWire": (2, ["Base", "Wire", "SwiftProtobuf", "Foundation", "FoundationEssentials"]),
+        "Raft": (3, ["Base", "RaftWire"]),
+        "RaftLog": (3, ["Base", "Wire", "RaftWire", "FileIO"]),
+        "BBolt": (3, ["Base", "FileIO", "Synchronization"]),
+        "Backend": (4, ["Base", "BBolt", "FileIO"]),
+        "MVCC": (5, ["Base", "Wire", "EtcdWire", "Backend", "BBolt"]),
+        "Lease": (5, ["Base", "Wire"]),
+        "Auth": (5, ["Base", "Wire"]),
+        "Membership": (5, ["Base"]),
+        "StateMachine": (
+            6, ["Base", "Wire", "EtcdWire", "RaftWire", "Backend", "MVCC", "Lease", "Auth", "Membership", "SwiftProtobuf"]
+        ),
+        "Replica": (
+            7,
+            [
+                "Base", "Wire", "EtcdWire", "RaftWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease",
+                "Auth", "Membership", "StateMachine",
+            ]
+        ),
+        "CNGHTTP2": (8, []),
+        "HTTP2": (8, ["CNGHTTP2", "NIOCore"]),
+        "EtcdAPI": (
+            8,
+            [
+                "Base", "Wire", "EtcdWire", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
+                "SwiftProtobuf",
+            ]
+        ),
+        "FrontDoor": (
+            9,
+            [
+                "Base", "Wire", "EtcdWire", "EtcdAPI", "HTTP2", "NIOCore", "NIOHTTP1", "NIOSSL", "SwiftProtobuf",
+                "Foundation",
+            ]
+        ),
+        "ServerLog": (9, ["Foundation", "Glibc", "Musl", "Synchronization"]),
+        "ServerConfiguration": (9, ["ServerLog", "Foundation", "Yams"]),
+        "EtcdServer": (
+            10,
+            [
+                "Base", "Wire", "EtcdWire", "RaftWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease",
+                "Auth", "Membership", "StateMachine", "Replica", "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration",
+                "ServerLog", "NIOCore", "NIOPosix", "NIOSSL", "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
+                "Crypto",
+            ]
+        ),
+        "EtcdMain": (12, ["EtcdServer", "ServerConfiguration", "ServerLog", "Foundation", "Glibc", "Musl"]),
+    ]
+
+    /// Rooms beside the house, which the house never imports.
+    static let sideRooms: Set<String> = [
+        "DataDriven", "RaftScenarios", "raft-scenarios", "load-generator", "SimulatedDisk", "Simulation", "simulate", "TestKit",
+    ]
+
+    /// Deterministic rooms: no clock, thread, task, chance or terminal of their own.
+    static var pureRooms: Set<String> {
+        Set(rooms.filter { $0.value.layer <= 7 && $0.key != "EtcdWire" }.keys).union(["EtcdAPI"])
+    }
+
+    static let banned = [
+        "Date(", "ContinuousClock", "SuspendingClock", "SystemRandomNumberGenerator", ".random(in:", "Task {", "Task(", "Task.",
+        "DispatchQueue", "import Foundation", "import Dispatch", "print(", "fatalError(", "try!", "Thread",
+    ]
+
+    struct Source {
+        let room: String
+        let name: String
+        let lines: [Substring]
+    }
+
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    static func sources() throws -> [Source] {
+        let folder = root.appendingPathComponent("Sources")
+        var found: [Source] = []
+        for room in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+            let files = FileManager.default.enumerator(atPath: folder.appendingPathComponent(room).path)
+            while let path = files?.nextObject() as? String {
+                guard path.hasSuffix(".swift") else { continue }
+                let text = try String(contentsOf: folder.appendingPathComponent(room).appendingPathComponent(path), encoding: .utf8)
+                found.append(
+                    Source(room: room, name: "\(room)/\(path)", lines: text.split(separator: "\n", omittingEmptySubsequences: false))
+                )
+            }
+        }
+        return found
+    }
+
+    static func isGenerated(_ source: Source) -> Bool { source.name.contains("/Generated/") }
+
+    @Test("a room imports only what its row allows, and every room has a row")
+    func imports() throws {
+        let sources = try Self.sources()
+        #expect(!sources.isEmpty)
+        for source in sources where !Self.sideRooms.contains(source.room) {
+            guard let row = Self.rooms[source.room] else {
+                Issue.record("\(source.room) has no row in the layering table")
+                continue
+            }
+            for line in source.lines {
+                let words = line.split(separator: " ").filter {
+                    !["package", "internal", "public", "private", "fileprivate", "@preconcurrency", "@usableFromInline"].contains($0)
+                }
+                guard words.first == "import", words.count >= 2 else { continue }
+                let module = String(words[words.count == 2 ? 1 : 2].split(separator: ".")[0])
+                #expect(row.imports.contains(module), "\(source.name) imports \(module)")
+            }
+        }
+    }
+
+    @Test("rows point downwards")
+    func rows() {
+        for (room, row) in Self.rooms {
+            for name in row.imports {
+                guard let other = Self.rooms[name] else { continue }
+                let isPairInOneLayer = (room, name) == ("Base", "CChecksum") || other.layer == row.layer
+                #expect(other.layer < row.layer || (isPairInOneLayer && !(other.imports.contains(room))), "\(room) → \(name)")
+            }
+        }
+    }
+
+    @Test("pure rooms know no clock, thread, task, chance or terminal")
+    func purity() throws {
+        for source in try Self.sources() where Self.pureRooms.contains(source.room) {
+            for (number, line) in source.lines.enumerated() {
+                guard let code = line.split(separator: "//", maxSplits: 1, omittingEmptySubsequences: false).first else { continue }
+                for word in Self.banned where code.contains(word) {
+                    if word == ".random(in:" && code.contains("using:") { continue }
+                    Issue.record("\(source.name):\(number + 1): \(word)")
+                }
+            }
+        }
+    }
+
+    @Test("files stay readable")
+    func fileLength() throws {
+        for source in try Self.sources() where !Self.isGenerated(source) {
+            #expect(source.lines.count <= 700, "\(source.name) has \(source.lines.count) lines")
+            #expect(source.lines.first?.hasPrefix("//") == true, "\(source.name) does not say what it is")
+        }
+    }
+
+    @Test("unchecked sendability is counted, and each says why")
+    func uncheckedSendable() throws {
+        var places = 0
+        for source in try Self.sources() where !Self.isGenerated(source) {
+            for (number, line) in source.lines.enumerated() where line.contains("@unchecked Sendable {") {
+                places += 1
+                let before = source.lines[max(0, number - 12)..<number].joined(separator: "\n")
+                #expect(before.contains("SAFETY"), "\(source.name):\(number + 1) does not prove its safety")
+            }
+        }
+        #expect(places <= 5, "\(places) places")
+    }
+}
