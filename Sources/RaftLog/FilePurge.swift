@@ -34,24 +34,27 @@ package struct FilePurge: Sendable {
     }
 
     /// Deletes what is to go now.
-    package func step(_ fileSystem: any FileSystem) throws(FileError) -> Outcome {
+    package func step(_ fileSystem: any FileSystem) throws(WALError) -> Outcome {
         var outcome = Outcome()
-        for name in surplus(try fileSystem.list(directory)) {
-            let path = "\(directory)/\(name)"
-            guard respectsLocks else {
-                try fileSystem.remove(path)
+        try disk { () throws(FileError) in
+            for name in surplus(try fileSystem.list(directory)) {
+                guard try remove("\(directory)/\(name)", from: fileSystem) else {
+                    outcome.locked = name
+                    return
+                }
                 outcome.removed.append(name)
-                continue
             }
-            let file = try fileSystem.open(path, .readWrite)
-            defer { file.close() }
-            guard try file.tryLock() else {
-                outcome.locked = name
-                break
-            }
-            try fileSystem.remove(path)
-            outcome.removed.append(name)
         }
         return outcome
+    }
+
+    /// False if the file is locked.
+    private func remove(_ path: String, from fileSystem: any FileSystem) throws(FileError) -> Bool {
+        let file = respectsLocks ? try fileSystem.open(path, .readWrite) : nil
+        // Held until the name is gone, so that nobody opens the file in between.
+        defer { file?.close() }
+        if let file, try !file.tryLock() { return false }
+        try fileSystem.remove(path)
+        return true
     }
 }

@@ -40,7 +40,7 @@ package struct SnapshotFiles: Sendable {
 
     /// Writes a snapshot; durable when this returns. An empty one is not written. Returns the file's name.
     @discardableResult
-    package func save(_ snapshot: Snapshot) throws(FileError) -> String? {
+    package func save(_ snapshot: Snapshot) throws(WALError) -> String? {
         if snapshot.isEmpty { return nil }
         let name = Self.name(term: snapshot.metadata.term, index: snapshot.metadata.index)
         let temporary = path(Self.temporaryPrefix + "-" + name)
@@ -50,13 +50,16 @@ package struct SnapshotFiles: Sendable {
             try fileSystem.syncDirectory(directory)
         } catch {
             try? fileSystem.remove(temporary)
-            throw error
+            throw .file(error)
         }
         return name
     }
 
     private func write(_ bytes: Bytes, to path: String) throws(FileError) {
-        let file = try fileSystem.open(path, OpenOptions(write: true, create: true, truncate: true, mode: Self.fileMode))
+        let file = try fileSystem.open(
+            path,
+            OpenOptions(write: true, create: true, truncate: true, mode: Self.fileMode)
+        )
         defer { file.close() }
         try file.write(bytes, at: 0)
         try file.synchronizeData()
@@ -133,9 +136,10 @@ package struct SnapshotFiles: Sendable {
 
     /// The newest sound snapshot whose term and index are among `positions` (nil: any). Broken files on the way there
     /// are renamed aside.
-    package func loadNewest(matching positions: [WALSnapshot]?) throws(FileError) -> Loaded {
+    package func loadNewest(matching positions: [WALSnapshot]?) throws(WALError) -> Loaded {
         var loaded = Loaded()
-        for name in try fileSystem.list(directory).reversed() where name.hasSuffix(Self.suffix) {
+        let names = try disk { () throws(FileError) in try fileSystem.list(directory) }
+        for name in names.reversed() where name.hasSuffix(Self.suffix) {
             do throws(Fault) {
                 let snapshot = try read(name)
                 let (index, term) = (snapshot.metadata.index, snapshot.metadata.term)
@@ -146,7 +150,9 @@ package struct SnapshotFiles: Sendable {
                 }
             } catch {
                 loaded.broken.append((name, error))
-                try fileSystem.rename(path(name), to: path(name + Self.brokenSuffix))
+                try disk { () throws(FileError) in
+                    try fileSystem.rename(path(name), to: path(name + Self.brokenSuffix))
+                }
             }
         }
         return loaded

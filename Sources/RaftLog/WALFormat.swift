@@ -50,7 +50,8 @@ package struct WALFileName: Sendable, Hashable {
     package init?(_ name: String) {
         guard name.hasSuffix(WALFormat.fileSuffix) else { return nil }
         let parts = name.dropLast(WALFormat.fileSuffix.count).split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let sequence = parsePaddedHexadecimal(parts[0]), let index = parsePaddedHexadecimal(parts[1])
+        guard parts.count == 2, let sequence = parsePaddedHexadecimal(parts[0]),
+            let index = parsePaddedHexadecimal(parts[1])
         else { return nil }
         self.init(sequence: sequence, firstIndex: index)
     }

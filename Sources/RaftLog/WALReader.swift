@@ -62,7 +62,8 @@ struct WALReader {
                 let tail = try bytes.bytes(at: position.offset, count: Int(rest))
                 return try tornOrDamaged(.malformedLength(littleEndian(tail)), torn: true)
             }
-            let field = rest == 0 ? 0 : littleEndian(try bytes.bytes(at: position.offset, count: WALFormat.lengthFieldSize))
+            let field =
+                rest == 0 ? 0 : littleEndian(try bytes.bytes(at: position.offset, count: WALFormat.lengthFieldSize))
             if field != 0 { return try frame(field, rest: rest) }
             if rest > 0 && !mayLoseLengthAlone {
                 if try soundRecordSize() != nil { throw damage(.wrongLength(field)) }
@@ -84,7 +85,11 @@ struct WALReader {
         let whole = size + UInt64(isPadded ? padding : 0)
         guard whole <= rest - UInt64(WALFormat.lengthFieldSize) else {
             let reason = WALDamage.Reason.tooLong(
-                record: size, padding: isPadded ? padding : 0, fileSize: bytes.size, offset: position.offset)
+                record: size,
+                padding: isPadded ? padding : 0,
+                fileSize: bytes.size,
+                offset: position.offset
+            )
             return try tornOrDamaged(reason, torn: true)
         }
         let body = try bytes.bytes(at: position.offset + UInt64(WALFormat.lengthFieldSize), count: Int(whole))
@@ -115,7 +120,9 @@ struct WALReader {
             next.update(record.data)
             guard record.checksum == next.value else {
                 return try tornOrDamaged(
-                    .checksum(recorded: record.checksum, computed: next.value), torn: hasZeroSector(body))
+                    .checksum(recorded: record.checksum, computed: next.value),
+                    torn: hasZeroSector(body)
+                )
             }
             checksum = next
         }
@@ -138,7 +145,9 @@ struct WALReader {
             if field & WALFormat.sizeMask != UInt64(size) { throw damage(.wrongLength(field)) }
         }
         return .end(
-            at: position, torn: WALDamage(path: segments[position.segment].path, offset: position.offset, reason: reason))
+            at: position,
+            torn: WALDamage(path: segments[position.segment].path, offset: position.offset, reason: reason)
+        )
     }
 
     /// The size of the record that stands right behind the length field, if one does that continues the chain.
@@ -175,13 +184,15 @@ struct WALReader {
 
     private var mayLoseLengthAlone: Bool {
         isLastSegment
-            && position.offset % UInt64(WALFormat.sectorSize) == UInt64(WALFormat.sectorSize - WALFormat.lengthFieldSize)
+            && position.offset % UInt64(WALFormat.sectorSize)
+                == UInt64(WALFormat.sectorSize - WALFormat.lengthFieldSize)
     }
 
     /// Whether the part of the frame in some sector is all zeroes.
     private func hasZeroSector(_ body: Bytes) -> Bool {
         var start = 0
-        var room = WALFormat.sectorSize
+        var room =
+            WALFormat.sectorSize
             - Int((position.offset + UInt64(WALFormat.lengthFieldSize)) % UInt64(WALFormat.sectorSize))
         while start < body.count {
             let end = min(start + room, body.count)

@@ -33,8 +33,8 @@ package struct WriteAheadLog: ~Copyable {
     /// What a commit did, for the host's figures and log lines.
     package struct Commit: Sendable, Equatable {
         package var bytesWritten = 0
-        /// Whether everything appended so far is durable now.
-        package var isDurable = false
+        /// Whether the disk was waited for. If not, nothing in the batch needed it.
+        package var didSynchronize = false
         /// The path of the segment this commit began, if it did.
         package var newSegment: String?
     }
@@ -102,16 +102,16 @@ package struct WriteAheadLog: ~Copyable {
     @discardableResult
     package mutating func commit() throws(WALError) -> Commit {
         if let failure { throw .unusable(because: failure) }
-        guard !encoder.isEmpty else { return Commit(isDurable: !mustSynchronize) }
+        guard !encoder.isEmpty else { return Commit() }
         do throws(FileError) {
             var done = Commit(bytesWritten: encoder.count)
             try flush()
             if offset >= options.segmentSizeBytes {
                 done.newSegment = try cut()
-                done.isDurable = true
+                done.didSynchronize = true
             } else if mustSynchronize {
                 try synchronize()
-                done.isDurable = true
+                done.didSynchronize = true
             }
             return done
         } catch {
@@ -120,10 +120,15 @@ package struct WriteAheadLog: ~Copyable {
         }
     }
 
-    /// `append` and `commit` of one batch.
+    /// `append` and `commit` of one batch. `mustSync` waits for the disk even if the log sees no need to.
     @discardableResult
-    package mutating func save(_ entries: [Entry], _ hardState: HardState) throws(WALError) -> Commit {
+    package mutating func save(
+        entries: [Entry],
+        hardState: HardState,
+        mustSync: Bool = false
+    ) throws(WALError) -> Commit {
         append(entries, hardState)
+        if mustSync && !encoder.isEmpty { mustSynchronize = true }
         return try commit()
     }
 
@@ -147,7 +152,7 @@ package struct WriteAheadLog: ~Copyable {
 
     /// Lets go of the segments that hold nothing from `index` on, so that they may be purged. The one that `index` is in
     /// stays, and the tail.
-    package mutating func releaseSegments(before index: LogIndex) {
+    package mutating func releaseLocks(upTo index: LogIndex) {
         let firstLater = segments.firstIndex { $0.name.firstIndex >= index } ?? segments.count
         let released = firstLater - 1
         guard released > 0 else { return }
@@ -155,8 +160,9 @@ package struct WriteAheadLog: ~Copyable {
         segments.removeFirst(released)
     }
 
-    /// Makes the last writes durable and closes the files.
-    package consuming func close() throws(WALError) {
+    /// Closes the files. The last writes are made durable first, if the disk allows: what was promised already is, and
+    /// a commit index can be learnt again.
+    package consuming func close() {
         defer {
             if let prepared {
                 prepared.file.close()
@@ -165,6 +171,6 @@ package struct WriteAheadLog: ~Copyable {
             }
             for segment in segments { segment.file.close() }
         }
-        if failure == nil { try synchronizeAll() }
+        if failure == nil { try? synchronizeAll() }
     }
 }

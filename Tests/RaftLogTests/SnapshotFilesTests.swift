@@ -21,7 +21,9 @@ import Testing
 
     private func snapshot(_ index: LogIndex, term: Term = 2, _ data: Bytes = "{}") -> Snapshot {
         Snapshot(
-            data: data, metadata: SnapshotMetadata(confState: ConfState(voters: [1, 2]), index: index, term: term))
+            data: data,
+            metadata: SnapshotMetadata(confState: ConfState(voters: [1, 2]), index: index, term: term)
+        )
     }
 
     private func position(_ index: LogIndex, term: Term = 2) -> WALSnapshot {
@@ -98,7 +100,7 @@ import Testing
             for dice in 0..<4 as Range<UInt64> {
                 let unlucky = disk.copy()
                 unlucky.plan(DiskFaults(powerFailsAtOperation: operation))
-                #expect(throws: FileError.self) {
+                #expect(throws: WALError.self) {
                     try SnapshotFiles(unlucky, directory: "snap").save(snapshot(9, "contents of some length"))
                 }
                 let after = unlucky.crash(seed: dice)

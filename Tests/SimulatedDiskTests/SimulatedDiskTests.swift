@@ -85,7 +85,9 @@ import Testing
         let (disk, file) = try prepared(3000)
         try file.truncate(to: 100)
         #expect(try file.size() == 100)
-        let sizes = try Set((0..<50 as Range<UInt64>).map { try disk.possibleCrash(seed: $0).contents(of: "file").count })
+        let sizes = try Set(
+            (0..<50 as Range<UInt64>).map { try disk.possibleCrash(seed: $0).contents(of: "file").count }
+        )
         #expect(sizes == [100, 3000])
         try file.truncate(to: 3000)
         #expect(try disk.contents(of: "file") == Bytes(pattern(100).array + pattern(2900, 0).array))
@@ -159,12 +161,16 @@ import Testing
         #expect(error?.description == "fdatasync file: input/output error")
         // The system believes the page clean: the retry that must not be made succeeds, and saves nothing.
         try file.synchronizeData()
-        let survivors = try Set((0..<50 as Range<UInt64>).map { try disk.possibleCrash(seed: $0).contents(of: "file")[0] })
+        let survivors = try Set(
+            (0..<50 as Range<UInt64>).map { try disk.possibleCrash(seed: $0).contents(of: "file")[0] }
+        )
         #expect(survivors == [0x61, 0x62])
         // Written again it is dirty again.
         try file.write(pattern(512, 0x63), at: 0)
         try file.synchronizeData()
-        for dice in 0..<20 as Range<UInt64> { #expect(try disk.possibleCrash(seed: dice).contents(of: "file")[0] == 0x63) }
+        for dice in 0..<20 as Range<UInt64> {
+            #expect(try disk.possibleCrash(seed: dice).contents(of: "file")[0] == 0x63)
+        }
     }
 
     @Test func fullDiskStopsWritesMidway() throws {
@@ -197,7 +203,9 @@ import Testing
         #expect(!disk.flipBit(of: "file", at: 1000, bit: 1))
         #expect(!disk.flipBit(of: "other", at: 0, bit: 1))
         #expect(try file.read(count: 1, at: 600) == [0x63])
-        for dice in 0..<10 as Range<UInt64> { #expect(try disk.possibleCrash(seed: dice).contents(of: "file")[600] == 0x63) }
+        for dice in 0..<10 as Range<UInt64> {
+            #expect(try disk.possibleCrash(seed: dice).contents(of: "file")[600] == 0x63)
+        }
     }
 
     @Test func mappingShowsLaterWritesAndGrowth() throws {
