@@ -1,0 +1,183 @@
+// Consensus and apply on one thread: the placement for small machines. Messages between the two lanes are array appends,
+// and a linearizable read of a single voter crosses no thread at all.
+
+package import Backend
+package import Base
+package import EtcdWire
+package import MVCC
+package import Raft
+package import RaftWire
+package import StateMachine
+
+/// What a turn of the replica asks of its surroundings.
+package struct ReplicaOutbox: Sendable {
+    package var log: [LogRequest] = []
+    package var commit: [CommitRequest] = []
+    package var peers: [Message] = []
+    package var replies: [AppliedReply] = []
+    package var barriers: [(BarrierID, BarrierOutcome)] = []
+    package var events: [StateEvent] = []
+    package var raftLines: [RaftLogLine] = []
+    package var status: RaftBasicStatus?
+    package var droppedProposals = 0
+    package var removesLocalMember = false
+    /// A snapshot was triggered at this index.
+    package var snapshotTriggered: LogIndex?
+    package var snapshotSaved: LogIndex?
+
+    package init() {}
+}
+
+package struct ReplicaConfiguration: Sendable {
+    package var snapshotCount: UInt64
+    package var catchUpEntries: UInt64
+    /// Entries applied in one turn, so that ticks and sockets get theirs.
+    package static let entriesPerTurn = 4096
+
+    package init(snapshotCount: UInt64, catchUpEntries: UInt64) {
+        self.snapshotCount = snapshotCount
+        self.catchUpEntries = catchUpEntries
+    }
+}
+
+package struct CompactReplica: ~Copyable {
+    package var consensus: ConsensusLane
+    package var apply: ApplyLane
+    package var outbox = ReplicaOutbox()
+    private let configuration: ReplicaConfiguration
+    private var waiting: [CommittedEntries] = []
+    private var confState: ConfState
+    private var snapshotIndex: LogIndex
+    /// A snapshot that waits for the file to hold everything up to it.
+    private var pendingSnapshot: Snapshot?
+    /// Barriers that wait for their index to be applied.
+    private var waitingBarriers: [(BarrierID, LogIndex)] = []
+
+    package init(
+        consensus: consuming ConsensusLane, apply: consuming ApplyLane, confState: ConfState, snapshotIndex: LogIndex,
+        configuration: ReplicaConfiguration
+    ) {
+        self.consensus = consensus
+        self.apply = apply
+        self.confState = confState
+        self.snapshotIndex = snapshotIndex
+        self.configuration = configuration
+    }
+
+    /// More is to be done than one turn does: call `process` again soon.
+    package var hasMore: Bool { !waiting.isEmpty }
+
+    package mutating func logReplied(_ replies: [LogReply]) {
+        for reply in replies {
+            switch reply {
+            case .appended(let responses): consensus.appended(responses)
+            case .snapshotSaved(let snapshot):
+                snapshotIndex = snapshot.metadata.index
+                pendingSnapshot = nil
+                outbox.snapshotSaved = snapshot.metadata.index
+                consensus.snapshotSaved(snapshot)
+            }
+        }
+    }
+
+    package mutating func committed(_ result: CommitResult) {
+        apply.committed(result)
+        // The promise of a snapshot record: the file holds everything up to it.
+        if let snapshot = pendingSnapshot, result.consistentIndex >= snapshot.metadata.index {
+            outbox.log.append(.saveSnapshot(snapshot))
+            pendingSnapshot = nil
+            isSavingSnapshot = true
+        }
+    }
+    private var isSavingSnapshot = false
+
+    /// Runs both lanes until nothing is left to do in this turn.
+    package mutating func process(now: Instant) throws(StateMachineFailure) {
+        var budget = ReplicaConfiguration.entriesPerTurn
+        repeat {
+            consensus.process(now: now)
+            take(&consensus.outbox)
+            try applyWaiting(&budget, now: now)
+        } while budget > 0 && consensus.hasWork
+        take(&consensus.outbox)
+        releaseBarriers()
+        collectApplied()
+        considerSnapshot()
+    }
+
+    private mutating func take(_ from: inout ConsensusOutbox) {
+        if from.isEmpty { return }
+        for append in from.appends { outbox.log.append(.append(append)) }
+        waiting += from.committed
+        outbox.peers += from.peerMessages
+        for (id, outcome) in from.barriers {
+            if case .confirmed(let index) = outcome, index > apply.appliedIndex {
+                waitingBarriers.append((id, index))
+            } else {
+                outbox.barriers.append((id, outcome))
+            }
+        }
+        outbox.raftLines += from.logLines
+        outbox.status = from.status ?? outbox.status
+        outbox.droppedProposals += from.droppedProposals
+        from = ConsensusOutbox()
+    }
+
+    private mutating func applyWaiting(_ budget: inout Int, now: Instant) throws(StateMachineFailure) {
+        while budget > 0, !waiting.isEmpty {
+            let committed = waiting.removeFirst()
+            for entry in committed.entries {
+                let change = try apply.apply(entry, now: now)
+                if let change {
+                    confState = consensus.configurationChanged(change)
+                    apply.state.setConfState(confState)
+                }
+            }
+            budget -= committed.entries.count
+            consensus.applied(committed.entries.last?.index ?? 0, responses: committed.responses)
+        }
+    }
+
+    private mutating func releaseBarriers() {
+        guard !waitingBarriers.isEmpty else { return }
+        let applied = apply.appliedIndex
+        waitingBarriers.removeAll { id, index in
+            guard index <= applied else { return false }
+            outbox.barriers.append((id, .confirmed(index)))
+            return true
+        }
+    }
+
+    /// Moves what the apply lane has put out, after compaction slices and seals, too.
+    package mutating func collectApplied() {
+        var from = ApplyOutbox()
+        swap(&from, &apply.outbox)
+        outbox.replies += from.replies
+        outbox.events += from.events
+        for batch in from.batches { outbox.commit.append(.commit(batch)) }
+        outbox.removesLocalMember = outbox.removesLocalMember || from.removesLocalMember
+    }
+
+    // MARK: Snapshots
+
+    private mutating func considerSnapshot() {
+        let applied = apply.appliedIndex
+        guard pendingSnapshot == nil, !isSavingSnapshot || snapshotIndexCaughtUp, applied > snapshotIndex + configuration.snapshotCount
+        else { return }
+        triggerSnapshot()
+    }
+
+    private var snapshotIndexCaughtUp: Bool { outbox.snapshotSaved != nil }
+
+    /// Takes a snapshot at the applied index, whatever the count says.
+    package mutating func triggerSnapshot() {
+        let applied = apply.appliedIndex
+        guard applied > snapshotIndex, let term = consensus.term(at: applied) else { return }
+        pendingSnapshot = Snapshot(
+            data: apply.state.membership.v2Snapshot,
+            metadata: SnapshotMetadata(confState: confState, index: applied, term: term))
+        outbox.snapshotTriggered = applied
+        apply.seal()
+        collectApplied()
+    }
+}
