@@ -34,27 +34,20 @@ package struct FilePurge: Sendable {
     }
 
     /// Deletes what is to go now.
-    package func step(_ fileSystem: any FileSystem) throws(WALError) -> Outcome {
+    package func step(_ fileSystem: any FileSystem) throws(FileError) -> Outcome {
         var outcome = Outcome()
-        try disk { () throws(FileError) in
-            for name in surplus(try fileSystem.list(directory)) {
-                guard try remove("\(directory)/\(name)", from: fileSystem) else {
-                    outcome.locked = name
-                    return
-                }
-                outcome.removed.append(name)
+        for name in surplus(try fileSystem.list(directory)) {
+            let path = "\(directory)/\(name)"
+            let file = respectsLocks ? try fileSystem.open(path, .readWrite) : nil
+            // Held until the name is gone, so that nobody opens the file in between.
+            defer { file?.close() }
+            if let file, try !file.tryLock() {
+                outcome.locked = name
+                break
             }
+            try fileSystem.remove(path)
+            outcome.removed.append(name)
         }
         return outcome
-    }
-
-    /// False if the file is locked.
-    private func remove(_ path: String, from fileSystem: any FileSystem) throws(FileError) -> Bool {
-        let file = respectsLocks ? try fileSystem.open(path, .readWrite) : nil
-        // Held until the name is gone, so that nobody opens the file in between.
-        defer { file?.close() }
-        if let file, try !file.tryLock() { return false }
-        try fileSystem.remove(path)
-        return true
     }
 }

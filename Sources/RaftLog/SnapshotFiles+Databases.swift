@@ -1,7 +1,7 @@
 // Databases received from a leader, and the litter of interrupted work.
 
 package import Base
-import FileIO
+package import FileIO
 
 extension SnapshotFiles {
     /// Where a database received for the snapshot at `index` is kept.
@@ -9,8 +9,8 @@ extension SnapshotFiles {
         path(paddedHexadecimal(index) + Self.databaseSuffix)
     }
 
-    package func hasDatabase(index: LogIndex) throws(WALError) -> Bool {
-        try disk { () throws(FileError) in try fileSystem.exists(databasePath(index: index)) }
+    package func hasDatabase(index: LogIndex) throws(FileError) -> Bool {
+        try fileSystem.exists(databasePath(index: index))
     }
 
     /// Where to receive a database; `number` tells apart several at once.
@@ -19,30 +19,25 @@ extension SnapshotFiles {
     }
 
     /// Gives a received, synchronized file its name. One that is there already is as good, and stays.
-    package func installDatabase(from temporary: String, index: LogIndex) throws(WALError) {
-        let isThere = try hasDatabase(index: index)
-        try disk { () throws(FileError) in
-            if isThere {
-                try fileSystem.remove(temporary)
-            } else {
-                try fileSystem.rename(temporary, to: databasePath(index: index))
-            }
-            try fileSystem.syncDirectory(directory)
+    package func installDatabase(from temporary: String, index: LogIndex) throws(FileError) {
+        if try hasDatabase(index: index) {
+            try fileSystem.remove(temporary)
+        } else {
+            try fileSystem.rename(temporary, to: databasePath(index: index))
         }
+        try fileSystem.syncDirectory(directory)
     }
 
     /// Puts the database received for `index` in the place of `database`, durably.
-    package func adoptDatabase(index: LogIndex, as database: String) throws(WALError) {
-        try disk { () throws(FileError) in
-            try fileSystem.rename(databasePath(index: index), to: database)
-            try fileSystem.syncDirectory(directory)
-            let target = parentDirectory(of: database)
-            if target != directory { try fileSystem.syncDirectory(target) }
-        }
+    package func adoptDatabase(index: LogIndex, as database: String) throws(FileError) {
+        try fileSystem.rename(databasePath(index: index), to: database)
+        try fileSystem.syncDirectory(directory)
+        let target = parentDirectory(of: database)
+        if target != directory { try fileSystem.syncDirectory(target) }
     }
 
     /// Removes received databases of snapshots before `index`: nobody will adopt them. Returns their names.
-    package func removeDatabases(before index: LogIndex) throws(WALError) -> [String] {
+    package func removeDatabases(before index: LogIndex) throws(FileError) -> [String] {
         try removeAll { name in
             guard name.hasSuffix(Self.databaseSuffix) else { return false }
             let digits = name.dropLast(Self.databaseSuffix.count)
@@ -55,15 +50,13 @@ extension SnapshotFiles {
 
     /// Removes what interrupted receiving and defragmenting left. Only at the start, before either runs. Returns the
     /// names removed.
-    package func removeTemporaries() throws(WALError) -> [String] {
+    package func removeTemporaries() throws(FileError) -> [String] {
         try removeAll { $0.hasPrefix(Self.temporaryPrefix) || $0.hasPrefix(Self.defragmentationPrefix) }
     }
 
-    private func removeAll(_ isGarbage: (String) -> Bool) throws(WALError) -> [String] {
-        try disk { () throws(FileError) in
-            let garbage = try fileSystem.list(directory).filter(isGarbage)
-            for name in garbage { try fileSystem.remove(path(name)) }
-            return garbage
-        }
+    private func removeAll(_ isGarbage: (String) -> Bool) throws(FileError) -> [String] {
+        let garbage = try fileSystem.list(directory).filter(isGarbage)
+        for name in garbage { try fileSystem.remove(path(name)) }
+        return garbage
     }
 }

@@ -40,7 +40,7 @@ package struct SnapshotFiles: Sendable {
 
     /// Writes a snapshot; durable when this returns. An empty one is not written. Returns the file's name.
     @discardableResult
-    package func save(_ snapshot: Snapshot) throws(WALError) -> String? {
+    package func save(_ snapshot: Snapshot) throws(FileError) -> String? {
         if snapshot.isEmpty { return nil }
         let name = Self.name(term: snapshot.metadata.term, index: snapshot.metadata.index)
         let temporary = path(Self.temporaryPrefix + "-" + name)
@@ -50,7 +50,7 @@ package struct SnapshotFiles: Sendable {
             try fileSystem.syncDirectory(directory)
         } catch {
             try? fileSystem.remove(temporary)
-            throw .file(error)
+            throw error
         }
         return name
     }
@@ -136,10 +136,9 @@ package struct SnapshotFiles: Sendable {
 
     /// The newest sound snapshot whose term and index are among `positions` (nil: any). Broken files on the way there
     /// are renamed aside.
-    package func loadNewest(matching positions: [WALSnapshot]?) throws(WALError) -> Loaded {
+    package func loadNewest(matching positions: [WALSnapshot]?) throws(FileError) -> Loaded {
         var loaded = Loaded()
-        let names = try disk { () throws(FileError) in try fileSystem.list(directory) }
-        for name in names.reversed() where name.hasSuffix(Self.suffix) {
+        for name in try fileSystem.list(directory).reversed() where name.hasSuffix(Self.suffix) {
             do throws(Fault) {
                 let snapshot = try read(name)
                 let (index, term) = (snapshot.metadata.index, snapshot.metadata.term)
@@ -150,9 +149,7 @@ package struct SnapshotFiles: Sendable {
                 }
             } catch {
                 loaded.broken.append((name, error))
-                try disk { () throws(FileError) in
-                    try fileSystem.rename(path(name), to: path(name + Self.brokenSuffix))
-                }
+                try fileSystem.rename(path(name), to: path(name + Self.brokenSuffix))
             }
         }
         return loaded

@@ -120,15 +120,10 @@ package struct WriteAheadLog: ~Copyable {
         }
     }
 
-    /// `append` and `commit` of one batch. `mustSync` waits for the disk even if the log sees no need to.
+    /// `append` and `commit` of one batch.
     @discardableResult
-    package mutating func save(
-        entries: [Entry],
-        hardState: HardState,
-        mustSync: Bool = false
-    ) throws(WALError) -> Commit {
+    package mutating func save(_ entries: [Entry], _ hardState: HardState) throws(WALError) -> Commit {
         append(entries, hardState)
-        if mustSync && !encoder.isEmpty { mustSynchronize = true }
         return try commit()
     }
 
@@ -152,7 +147,7 @@ package struct WriteAheadLog: ~Copyable {
 
     /// Lets go of the segments that hold nothing from `index` on, so that they may be purged. The one that `index` is in
     /// stays, and the tail.
-    package mutating func releaseLocks(upTo index: LogIndex) {
+    package mutating func releaseSegments(before index: LogIndex) {
         let firstLater = segments.firstIndex { $0.name.firstIndex >= index } ?? segments.count
         let released = firstLater - 1
         guard released > 0 else { return }
@@ -160,9 +155,8 @@ package struct WriteAheadLog: ~Copyable {
         segments.removeFirst(released)
     }
 
-    /// Closes the files. The last writes are made durable first, if the disk allows: what was promised already is, and
-    /// a commit index can be learnt again.
-    package consuming func close() {
+    /// Makes the last writes durable and closes the files.
+    package consuming func close() throws(WALError) {
         defer {
             if let prepared {
                 prepared.file.close()
@@ -171,6 +165,6 @@ package struct WriteAheadLog: ~Copyable {
             }
             for segment in segments { segment.file.close() }
         }
-        if failure == nil { try? synchronizeAll() }
+        if failure == nil { try synchronizeAll() }
     }
 }

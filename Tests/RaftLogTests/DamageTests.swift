@@ -25,11 +25,11 @@ import Testing
                 entries.append(entry(index, term: 3, text(20 + Int(random.next() % 30), &random)))
             }
             let state = HardState(term: 3, vote: 0x1234_5678_9abc, commit: index - 1)
-            try log.save(entries: entries, hardState: state)
+            try log.save(entries, state)
             saves.append(entries.map { .entry($0) } + [.state(state)])
             ends.append(Int(log.offset))
         }
-        log.close()
+        try log.close()
         return (saves, ends)
     }
 
@@ -45,8 +45,8 @@ import Testing
         #expect((sure.count...all.count).contains { LogModel(all[..<$0]) == found })
         let next = entry(UInt64(found.entries.count) + 1, term: 9, "after the accident")
         let state = HardState(term: 9, vote: 1, commit: 0)
-        try log.save(entries: [next], hardState: state)
-        log.close()
+        try log.save([next], state)
+        try log.close()
         let again = LogModel(try WriteAheadLog.read(disk, "wal", at: origin))
         #expect(again.entries == found.entries + [next])
         #expect(again.hardState == state)
@@ -141,11 +141,11 @@ import Testing
         var index: UInt64 = 0
         while log.offset % 512 != 504 {
             index += 1
-            try log.save(entries: [entry(index, text(Int(random.next() % 64), &random))], hardState: HardState())
+            try log.save([entry(index, text(Int(random.next() % 64), &random))], HardState())
         }
         let place = Int(log.offset)
-        try log.save(entries: [entry(index + 1, text(100, &random))], hardState: HardState())
-        log.close()
+        try log.save([entry(index + 1, text(100, &random))], HardState())
+        try log.close()
         try disk.overwrite(firstSegment(), at: place, with: Bytes([UInt8](repeating: 0, count: 8)))
         log = try WriteAheadLog.open(disk, "wal", at: origin, options: options)
         let taken = log.takeContents()
@@ -160,11 +160,11 @@ import Testing
         var random = SeededRandom(seed: 2)
         for index in 1...10 as ClosedRange<UInt64> {
             try log.save(
-                entries: [entry(index, text(1500, &random))],
-                hardState: HardState(term: 1, vote: 1, commit: index - 1)
+                [entry(index, text(1500, &random))],
+                HardState(term: 1, vote: 1, commit: index - 1)
             )
         }
-        log.close()
+        try log.close()
         let size = try disk.contents(of: firstSegment()).count
         #expect(size > 2048)
         for cut in stride(from: 8, to: size, by: 13) {

@@ -34,7 +34,7 @@ import Wire
     @Test func saveWritesEntriesThenState() throws {
         let disk = SimulatedDisk(seed: 1)
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta")
-        try log.save(entries: [entry(1, "first"), entry(2, "")], hardState: HardState(term: 1, vote: 42, commit: 1))
+        try log.save([entry(1, "first"), entry(2, "")], HardState(term: 1, vote: 42, commit: 1))
         #expect(hex(try usedBytes(disk, firstSegment())) == Self.created + Self.saved)
     }
 
@@ -42,8 +42,8 @@ import Wire
         let disk = SimulatedDisk(seed: 1)
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 128))
         let commit = try log.save(
-            entries: [entry(1, "first"), entry(2, "")],
-            hardState: HardState(term: 1, vote: 42, commit: 1)
+            [entry(1, "first"), entry(2, "")],
+            HardState(term: 1, vote: 42, commit: 1)
         )
         #expect(commit.newSegment == "wal/0000000000000001-0000000000000003.wal")
         #expect(commit.didSynchronize)
@@ -65,15 +65,15 @@ import Wire
         #expect(try disk.status("wal/0.tmp")?.sizeBytes == 100)
         #expect(log.nextPreparation == nil)
         try log.save(
-            entries: [entry(1, "first"), entry(2, "second")],
-            hardState: HardState(term: 1, vote: 1, commit: 1)
+            [entry(1, "first"), entry(2, "second")],
+            HardState(term: 1, vote: 1, commit: 1)
         )
         #expect(try !disk.list("wal").contains("0.tmp"))
         let next = log.nextPreparation
         let preparation = try #require(next)
         log.adopt(try preparation.run())
         #expect(try disk.list("wal").last == "1.tmp")
-        log.close()
+        try log.close()
         #expect(try !disk.list("wal").contains("1.tmp"))
     }
 
@@ -83,9 +83,9 @@ import Wire
         let leftover = try disk.open("wal/0.tmp", .createNew)
         try leftover.write(Bytes([UInt8](repeating: 0xee, count: 5000)), at: 0)
         leftover.close()
-        try log.save(entries: [entry(1, "first")], hardState: HardState(term: 1, vote: 1, commit: 0))
+        try log.save([entry(1, "first")], HardState(term: 1, vote: 1, commit: 0))
         #expect(try disk.contents(of: "wal/0000000000000001-0000000000000002.wal").count == 100)
-        log.close()
+        try log.close()
         #expect(try WriteAheadLog.read(disk, "wal", at: origin).entries.count == 1)
     }
 
@@ -152,8 +152,8 @@ import Wire
         let taken = log.takeContents()
         let contents = try #require(taken)
         #expect(contents.entries == [entry(1, "one"), entry(2, "thirteen")])
-        try log.save(entries: [entry(3, "new")], hardState: HardState())
-        log.close()
+        try log.save([entry(3, "new")], HardState())
+        try log.close()
         #expect(try WriteAheadLog.read(disk, "wal", at: origin).entries.count == 3)
     }
 

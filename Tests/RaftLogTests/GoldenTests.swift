@@ -56,10 +56,10 @@ private let golden = ProcessInfo.processInfo.environment["ETCD_GOLDEN"]
         let lastEntry = log.takeContents()?.entries.last
         let last = try #require(lastEntry)
         try log.save(
-            entries: [Entry(term: last.term, index: last.index + 1, type: .normal, data: "ours")],
-            hardState: HardState()
+            [Entry(term: last.term, index: last.index + 1, type: .normal, data: "ours")],
+            HardState()
         )
-        log.close()
+        try log.close()
         #expect(try WriteAheadLog.read(disk, directory, at: origin).entries.count == contents.entries.count + 1)
     }
 }

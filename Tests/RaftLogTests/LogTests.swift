@@ -20,10 +20,10 @@ import Testing
         for index in 1...60 as ClosedRange<UInt64> {
             let next = entry(index, term: 1 + index / 20, text(Int(index) * 3, &random))
             let state = HardState(term: 1 + index / 20, vote: 9, commit: index - 1)
-            try log.save(entries: [next], hardState: state)
+            try log.save([next], state)
             saved += [.entry(next), .state(state)]
         }
-        log.close()
+        try log.close()
         #expect(try disk.list("member/wal").count > 5)
 
         var again = try WriteAheadLog.open(disk, "member/wal", at: origin, options: small)
@@ -38,8 +38,8 @@ import Testing
         #expect(again.lastIndex == 60)
 
         let more = entry(61, term: 4, "more")
-        try again.save(entries: [more], hardState: HardState(term: 4, vote: 0, commit: 60))
-        again.close()
+        try again.save([more], HardState(term: 4, vote: 0, commit: 60))
+        try again.close()
         saved += [.entry(more), .state(HardState(term: 4, vote: 0, commit: 60))]
         #expect(LogModel(try WriteAheadLog.read(disk, "member/wal", at: origin)) == LogModel(saved))
     }
@@ -47,11 +47,11 @@ import Testing
     @Test func laterEntriesReplaceEarlierOnes() throws {
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta")
         try log.save(
-            entries: [entry(1), entry(2), entry(3), entry(4)],
-            hardState: HardState(term: 1, vote: 1, commit: 1)
+            [entry(1), entry(2), entry(3), entry(4)],
+            HardState(term: 1, vote: 1, commit: 1)
         )
-        try log.save(entries: [entry(3, term: 2, "other")], hardState: HardState(term: 2, vote: 2, commit: 1))
-        log.close()
+        try log.save([entry(3, term: 2, "other")], HardState(term: 2, vote: 2, commit: 1))
+        try log.close()
         let contents = try WriteAheadLog.read(disk, "wal", at: origin)
         #expect(contents.entries == [entry(1), entry(2), entry(3, term: 2, "other")])
         #expect(contents.hardState == HardState(term: 2, vote: 2, commit: 1))
@@ -75,15 +75,15 @@ import Testing
 
     @Test func commitIndexAloneIsNotSynchronized() throws {
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta")
-        try log.save(entries: [entry(1)], hardState: HardState(term: 1, vote: 1, commit: 0))
+        try log.save([entry(1)], HardState(term: 1, vote: 1, commit: 0))
         let before = disk.synchronizationCount
-        let commit = try log.save(entries: [], hardState: HardState(term: 1, vote: 1, commit: 1))
+        let commit = try log.save([], HardState(term: 1, vote: 1, commit: 1))
         #expect(!commit.didSynchronize)
         #expect(disk.synchronizationCount == before)
-        #expect(try log.save(entries: [], hardState: HardState(term: 1, vote: 2, commit: 1)).didSynchronize)
-        #expect(try log.save(entries: [], hardState: HardState(term: 2, vote: 2, commit: 1)).didSynchronize)
+        #expect(try log.save([], HardState(term: 1, vote: 2, commit: 1)).didSynchronize)
+        #expect(try log.save([], HardState(term: 2, vote: 2, commit: 1)).didSynchronize)
         #expect(disk.synchronizationCount == before + 2)
-        try log.save(entries: [], hardState: HardState())
+        try log.save([], HardState())
         #expect(disk.synchronizationCount == before + 2)
     }
 
@@ -95,7 +95,7 @@ import Testing
             options: .init(segmentSizeBytes: 4096, unsafeNoSynchronization: true)
         )
         let before = disk.synchronizationCount
-        try log.save(entries: [entry(1)], hardState: HardState(term: 1, vote: 1, commit: 0))
+        try log.save([entry(1)], HardState(term: 1, vote: 1, commit: 0))
         #expect(disk.synchronizationCount == before)
     }
 
@@ -103,13 +103,13 @@ import Testing
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: small)
         for index in 1...50 as ClosedRange<UInt64> {
             try log.save(
-                entries: [entry(index, "some text for the entry")],
-                hardState: HardState(term: 1, vote: 1, commit: index)
+                [entry(index, "some text for the entry")],
+                HardState(term: 1, vote: 1, commit: index)
             )
             if index == 30 { try log.saveSnapshot(WALSnapshot(index: 30, term: 1, confState: configuration)) }
         }
         try log.saveSnapshot(WALSnapshot(index: 60, term: 1, confState: configuration))
-        log.close()
+        try log.close()
 
         let start = WALSnapshot(index: 30, term: 1, confState: nil)
         let contents = try WriteAheadLog.read(disk, "wal", at: start)
@@ -132,9 +132,9 @@ import Testing
     @Test func snapshotAheadOfTheLogNamesTheNextSegment() throws {
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 256))
         try log.saveSnapshot(WALSnapshot(index: 1000, term: 3, confState: configuration))
-        try log.save(entries: [entry(1001, term: 3, text(300))], hardState: HardState(term: 3, vote: 0, commit: 1000))
+        try log.save([entry(1001, term: 3, text(300))], HardState(term: 3, vote: 0, commit: 1000))
         #expect(log.tailPath == "wal/0000000000000001-00000000000003ea.wal")
-        log.close()
+        try log.close()
         let contents = try WriteAheadLog.read(disk, "wal", at: WALSnapshot(index: 1000, term: 3, confState: nil))
         #expect(contents.entries.map(\.index) == [1001])
     }
@@ -142,19 +142,19 @@ import Testing
     @Test func releasedSegmentsCanBePurgedAndTheRestReopened() throws {
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: small)
         for index in 1...100 as ClosedRange<UInt64> {
-            try log.save(entries: [entry(index, text(100))], hardState: HardState(term: 1, vote: 1, commit: index))
+            try log.save([entry(index, text(100))], HardState(term: 1, vote: 1, commit: index))
         }
         let purge = FilePurge(directory: "wal", suffix: ".wal", keep: 2, respectsLocks: true)
         let all = try disk.list("wal").filter { $0.hasSuffix(".wal") }
         #expect(try purge.step(disk) == .init(removed: [], locked: all[0]))
 
         try log.saveSnapshot(WALSnapshot(index: 90, term: 1, confState: configuration))
-        log.releaseLocks(upTo: 90)
+        log.releaseSegments(before: 90)
         let kept = all.lastIndex { (WALFileName($0)?.firstIndex ?? 0) < 90 } ?? 0
         #expect(kept > 3)
         #expect(try purge.step(disk) == .init(removed: Array(all[..<kept]), locked: all[kept]))
-        log.releaseLocks(upTo: 1_000_000)
-        log.close()
+        log.releaseSegments(before: 1_000_000)
+        try log.close()
 
         #expect(throws: WALError.noFile(snapshotIndex: 0)) { try WriteAheadLog.read(disk, "wal", at: origin) }
         let contents = try WriteAheadLog.read(disk, "wal", at: WALSnapshot(index: 90, term: 1, confState: nil))
@@ -168,7 +168,7 @@ import Testing
             _ = try WriteAheadLog.open(disk, "wal", at: origin)
         }
         #expect(try WriteAheadLog.read(disk, "wal", at: origin).entries.isEmpty)
-        log.close()
+        try log.close()
         _ = try WriteAheadLog.open(disk, "wal", at: origin)
     }
 
@@ -190,9 +190,9 @@ import Testing
 
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 200))
         for index in 1...10 as ClosedRange<UInt64> {
-            try log.save(entries: [entry(index, text(80))], hardState: HardState())
+            try log.save([entry(index, text(80))], HardState())
         }
-        log.close()
+        try log.close()
         let names = try disk.list("wal")
         try disk.remove("wal/" + names[2])
         #expect(throws: WALError.sequenceGap(directory: "wal", from: 0)) {
@@ -208,8 +208,8 @@ import Testing
                 metadata: metadata,
                 options: .init(segmentSizeBytes: 64)
             )
-            try log.save(entries: [entry(1)], hardState: HardState(term: 1, vote: 1, commit: 0))
-            log.close()
+            try log.save([entry(1)], HardState(term: 1, vote: 1, commit: 0))
+            try log.close()
         }
         let second = "0000000000000001-0000000000000002.wal"
         try disk.rename("two/" + second, to: "one/" + second)
@@ -236,7 +236,7 @@ import Testing
             let offset = log.offset
             log.encoder.append(type, data)
             try log.commit()
-            log.close()
+            try log.close()
             let damage = WALDamage(path: firstSegment("wal\(number)"), offset: offset, reason: reason)
             #expect(throws: WALError.damaged(damage)) { try WriteAheadLog.read(disk, "wal\(number)", at: origin) }
         }

@@ -100,7 +100,7 @@ import Testing
             for dice in 0..<4 as Range<UInt64> {
                 let unlucky = disk.copy()
                 unlucky.plan(DiskFaults(powerFailsAtOperation: operation))
-                #expect(throws: WALError.self) {
+                #expect(throws: FileError.self) {
                     try SnapshotFiles(unlucky, directory: "snap").save(snapshot(9, "contents of some length"))
                 }
                 let after = unlucky.crash(seed: dice)
