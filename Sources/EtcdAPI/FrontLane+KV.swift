@@ -51,7 +51,7 @@ extension FrontLane {
         do throws(WireError) {
             return try body()
         } catch {
-            throw EtcdError(code: .internal, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+            throw EtcdError(code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
         }
     }
 

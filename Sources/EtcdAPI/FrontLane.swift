@@ -12,6 +12,7 @@ package import Membership
 package import Raft
 package import Replica
 package import StateMachine
+import Wire
 
 /// What the front lane may look at of the member; on the lane's own thread.
 package protocol MemberState: AnyObject {
