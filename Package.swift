@@ -74,7 +74,7 @@ var targets: [Target] = [
     room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
     room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
-    room("FrontDoor", ["Base", "Wire", "EtcdWire", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioSSL, protobuf]),
+    room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
     // Layer 10
     room("ServerConfiguration", ["ServerLog", yams]),
     room("ServerLog", []),

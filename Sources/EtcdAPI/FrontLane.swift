@@ -134,6 +134,22 @@ package final class FrontLane {
         headerPrefix = ResponseHeader(clusterID: settings.clusterID, memberID: settings.memberID).encoded().array
     }
 
+    package var memberState: any MemberState { member }
+
+    /// Whether a read of one key gets through: what health checks ask.
+    package func probe(isSerializable: Bool, _ finish: @escaping (Result<Void, EtcdError>) -> Void) {
+        let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
+            guard case .success = outcome else { return finish(outcome) }
+            do throws(MVCCError) {
+                _ = try member.view.answer(RangeRequest(key: "health", limit: 1, keysOnly: true))
+                finish(.success(()))
+            } catch {
+                finish(.failure(EtcdError(error)))
+            }
+        }
+        if isSerializable { read(.success(())) } else { afterBarrier(.task(read)) }
+    }
+
     // MARK: Headers
 
     /// A response message: header, then the body's fields.
