@@ -80,9 +80,8 @@ var targets: [Target] = [
     room("ServerLog", []),
     room(
         "EtcdServer",
-        ["Base", "Wire", "EtcdWire", "RaftWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth",
-         "Membership", "StateMachine", "Replica", "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration", "ServerLog",
-         nioCore, nioPosix, nioSSL]
+        ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Membership", "StateMachine", "Replica",
+         "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),

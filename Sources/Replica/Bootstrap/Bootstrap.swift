@@ -2,7 +2,7 @@
 // lane runs.
 
 import MVCC
-import BBolt
+package import BBolt
 import Backend
 package import Base
 import EtcdWire
@@ -35,18 +35,13 @@ package struct BootstrappedMember: ~Copyable {
     /// Whether the member's data were there already.
     package let wasInitialized: Bool
 
-    /// The lanes, each to be moved to its host.
-    package consuming func lanes() -> (replica: Boxed<CompactReplica>, log: Boxed<LogLane>, commit: Boxed<CommitLane>) {
-        (Boxed(replica), Boxed(log), Boxed(commit))
-    }
-}
+    package let statistics: DatabaseStatistics
 
-/// Carries a lane through places that cannot hold a noncopyable value themselves, such as a closure's capture.
-package final class Boxed<Value: ~Copyable> {
-    package var value: Value
-
-    package init(_ value: consuming Value) {
-        self.value = value
+    /// Takes the member apart, for its lanes live in different places.
+    package consuming func split<R>(
+        _ body: (consuming CompactReplica, consuming sending LogLane, consuming sending CommitLane) throws -> R
+    ) rethrows -> R {
+        try body(replica, log, commit)
     }
 }
 
@@ -78,6 +73,9 @@ package struct Bootstrap {
         do throws(FileError) {
             try fileSystem.createDirectory(settings.memberDirectory, mode: 0o700)
             try fileSystem.createDirectory(settings.snapshotDirectory, mode: 0o700)
+            // The log's directory makes itself durable, but not the ones above it.
+            try fileSystem.syncDirectory(parentDirectory(of: settings.memberDirectory))
+            try fileSystem.syncDirectory(settings.memberDirectory)
             for name in try snapshots.removeTemporaries() { note(.removedTemporary(name)) }
             return try WALDirectory.holdsLog(fileSystem, settings.walDirectory)
         } catch {
@@ -302,8 +300,9 @@ package struct Bootstrap {
             confState: confState, snapshotIndex: snapshotIndex,
             configuration: ReplicaConfiguration(
                 snapshotCount: settings.snapshotCount, catchUpEntries: settings.catchUpEntries))
+        let statistics = committer.statistics
         return BootstrappedMember(
             replica: replica, log: LogLane(log: log, snapshots: snapshots), commit: CommitLane(committer: committer),
-            localID: localID, clusterID: clusterID, wasInitialized: wasInitialized)
+            localID: localID, clusterID: clusterID, wasInitialized: wasInitialized, statistics: statistics)
     }
 }
