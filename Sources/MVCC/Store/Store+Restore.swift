@@ -11,14 +11,18 @@ package struct LeaseAttachment: Sendable {
 }
 
 extension Store {
+    /// After so many rows the file's pages read so far are let go of, or a restart would take memory for all of them.
+    private static let rowsBetweenDrops = 1 << 18
+
     /// Reads all rows of `reader` in order of revision. A compaction that was begun and not finished goes on.
     /// Into an empty store.
     /// - Returns: which keys hang on which leases.
     package mutating func restore(_ reader: ReadTransaction) throws(MVCCError) -> [LeaseAttachment] {
         let meta = try onBackend { () throws(BBoltError) in try StoredMeta(reader) }
+        let (finished, scheduled) = (meta.finishedCompactRevision, meta.scheduledCompactRevision)
         var current: Int64 = 1
+        var rows = 0
         var leases: [Bytes: LeaseID] = [:]
-        let finished = meta.finishedCompactRevision
         guard let bucket = try onBackend({ () throws(BBoltError) in try reader.bucket(Bucket.key.name) }) else { return [] }
         var cursor = bucket.cursor()
         var found = try onBackend { () throws(BBoltError) in try cursor.first() }
@@ -26,24 +30,30 @@ extension Store {
             if let rowKey = RevisionKey(cursor.key) {
                 current = max(current, rowKey.revision.main)
                 guard let pair = StoredPair(cursor.value) else { throw .corruptRow(rowKey.revision) }
-                if !pair.key.isEmpty {
-                    let key = Bytes(copying: pair.key)
-                    restore(rowKey, key, pair)
-                    if rowKey.isTombstone || pair.lease == 0 {
-                        if !leases.isEmpty { leases[key] = nil }
-                    } else {
-                        leases[key] = pair.lease
-                    }
+                // An empty key, as raising the revision by hand leaves one, is a key like others to etcd, too: compaction
+                // and hash treat it so, and no range holds it.
+                let key = Bytes(copying: pair.key)
+                restore(rowKey, key, pair)
+                if !rowKey.isTombstone && pair.lease != 0 {
+                    leases[key] = pair.lease
+                } else if !leases.isEmpty {
+                    leases[key] = nil
                 }
             }
+            rows += 1
+            if rows % Self.rowsBetweenDrops == 0 { reader.dropResidentPages() }
             found = try onBackend { () throws(BBoltError) in try cursor.next() }
         }
         reader.dropResidentPages()
 
-        let scheduled = meta.scheduledCompactRevision
+        let isCompacted = try onBackend { () throws(BBoltError) in
+            // 0 is a compact revision, too: being there is what counts.
+            guard let meta = try reader.bucket(Bucket.meta.name) else { return false }
+            if try meta.get(MetaKey.finishedCompactRevision) != nil { return true }
+            return try meta.get(MetaKey.scheduledCompactRevision) != nil
+        }
         restored(
-            currentRevision: max(current, finished, scheduled),
-            compactRevision: max(finished, scheduled) > 0 ? max(finished, scheduled) : -1)
+            currentRevision: max(current, finished, scheduled), compactRevision: isCompacted ? max(finished, scheduled) : -1)
         if scheduled > finished { removal = Removal(revision: scheduled) }
         return leases.keys.sorted().compactMap { key in leases[key].map { LeaseAttachment(key: key, lease: $0) } }
     }
