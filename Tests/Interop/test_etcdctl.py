@@ -1,7 +1,10 @@
 """The stock etcdctl of 3.5.1 against ours."""
 
 import json
+import os
 import re
+
+import pytest
 
 import harness
 from harness import etcdctl
@@ -86,8 +89,9 @@ def test_snapshot(member, tmp_path):
         assert len(ours.all_keys()) == 100
 
 
+@pytest.mark.skipif("ETCD_LONG_TESTS" not in os.environ, reason="takes a minute; set ETCD_LONG_TESTS")
 def test_check_perf(member):
-    result = etcdctl(member, "check", "perf", "--load", "s", check=False)
+    result = etcdctl(member, "check", "perf", "--load", "s", check=False, timeout=150)
     # The verdict is the machine's; that all its requests were served is ours.
     assert "Too many errors" not in result.stdout + result.stderr
 

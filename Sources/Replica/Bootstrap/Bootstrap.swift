@@ -167,7 +167,7 @@ package struct Bootstrap {
 
         var hardState = contents.hardState
         var entries = contents.entries
-        var confState = try confState(meta, reader, metadata, start)
+        var confState = try confState(reader, start)
         if forcing {
             try force(&log, &hardState, &entries, &confState, metadata, meta)
         } else {
@@ -211,17 +211,16 @@ package struct Bootstrap {
                 + "\(settings.walDirectory) begins at snapshot index \(oldest.index)")
     }
 
-    /// Raft's configuration at the file's index: as stored, or from the members of files that don't store it.
-    private func confState(
-        _ meta: StoredMeta, _ reader: ReadTransaction, _ metadata: LogMetadata, _ start: WALSnapshot
-    ) throws(BootstrapError) -> ConfState {
-        if let text = meta.confState, let json = try? JSONValue(parsing: text) {
-            func list(_ key: String) -> [MemberID] { json[key]?.array?.compactMap(\.unsigned) ?? [] }
-            return ConfState(
-                voters: list("voters"), learners: list("learners"), votersOutgoing: list("voters_outgoing"),
-                learnersNext: list("learners_next"), autoLeave: json["auto_leave"]?.bool ?? false)
-        }
-        return start.confState ?? ConfState()
+    /// Raft's configuration at the file's index: its members are the authority, as a restored snapshot has new ones but
+    /// may still say who voted in the old cluster.
+    private func confState(_ reader: ReadTransaction, _ start: WALSnapshot) throws(BootstrapError) -> ConfState {
+        let rows: [(key: Bytes, value: Bytes)]
+        do throws(BBoltError) { rows = try reader.rows(of: .members) } catch { throw BootstrapError("\(error)") }
+        let members = rows.compactMap { row in (try? JSONValue(parsing: row.value)).flatMap { Member(json: $0) } }
+        if members.isEmpty { return start.confState ?? ConfState() }
+        return ConfState(
+            voters: members.filter { !$0.isLearner }.map(\.id).sorted(),
+            learners: members.filter(\.isLearner).map(\.id).sorted())
     }
 
     /// Drops what was not committed, and every other member.
