@@ -47,6 +47,7 @@ final class MemberLoop {
     private var choreThread: LaneThread<(UInt64, Chore)>!
     private let logLane: Guarded<LogLane>
     private let commitLane: Guarded<CommitLane>
+    private var deferredLog: [LogRequest] = []
     private var isTurnScheduled = false
     private var isInTurn = false
     private(set) var isStopping = false
@@ -137,6 +138,7 @@ final class MemberLoop {
             loop.replica.consensus.tick(now: now)
             loop.lane.expire(now: now)
             loop.turn()
+            loop.flushLog()
         }
         every(TimeAmount(configuration.storage.batchInterval)) { loop in
             guard loop.replica.apply.hasUnsealedChanges else { return }
@@ -243,7 +245,7 @@ final class MemberLoop {
         for line in out.raftLines { write(line) }
         for event in out.events { handle(event) }
         if let status = out.status { statusChanged(status) }
-        if !out.log.isEmpty { logThread.post(contentsOf: out.log) }
+        if !out.log.isEmpty { passToLog(out.log) }
         if !out.commit.isEmpty { commitThread.post(contentsOf: out.commit) }
         if !out.replies.isEmpty {
             metrics.proposalsPending = max(0, metrics.proposalsPending - out.replies.count)
@@ -263,6 +265,23 @@ final class MemberLoop {
         }
         if let index = out.snapshotSaved { logger.info("saved snapshot to disk", [.uint("snapshot-index", index)]) }
         if out.removesLocalMember { logger.warn("the local member was removed from the cluster") }
+    }
+
+    /// A commit index alone needs no sync and nobody waits for it: it goes with the next entries, or with the next tick,
+    /// and costs no wake-up of its own.
+    private func passToLog(_ requests: [LogRequest]) {
+        deferredLog += requests
+        let isUrgent = requests.contains { request in
+            guard case .append(let append) = request else { return true }
+            return !append.entries.isEmpty || !append.responses.isEmpty || append.mustSync
+        }
+        if isUrgent { flushLog() }
+    }
+
+    func flushLog() {
+        guard !deferredLog.isEmpty else { return }
+        logThread.post(contentsOf: deferredLog)
+        deferredLog.removeAll(keepingCapacity: true)
     }
 
     private func write(_ line: RaftLogLine) {
@@ -299,7 +318,8 @@ final class MemberLoop {
         replica.collectApplied()
         let out = replica.outbox
         replica.outbox = ReplicaOutbox()
-        logThread.post(contentsOf: out.log)
+        deferredLog += out.log
+        flushLog()
         commitThread.post(contentsOf: out.commit)
         choreThread.stop()
         logThread.stop()
