@@ -70,8 +70,9 @@ var targets: [Target] = [
     ),
     // Layer 8
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-    room("HTTP2", ["CNGHTTP2", nioCore]),
-    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica", protobuf]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
+    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioSSL, protobuf]),
     // Layer 10
@@ -131,7 +132,7 @@ targets = targets.filter { stands($0.name, test: $0.type == .test) }
 let standing = Set(targets.map(\.name))
 let rooms: Set<String> = [
     "CChecksum", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth",
-    "Membership", "StateMachine", "Replica", "CNGHTTP2", "HTTP2", "EtcdAPI", "FrontDoor", "ServerConfiguration",
+    "Membership", "StateMachine", "Replica", "CNGHTTP2", "CZlib", "HTTP2", "EtcdAPI", "FrontDoor", "ServerConfiguration",
     "ServerLog", "EtcdServer", "SimulatedDisk", "DataDriven", "RaftScenarios",
 ]
 for target in targets {

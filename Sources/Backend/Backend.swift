@@ -81,6 +81,9 @@ package struct Backend: ~Copyable {
 
     // MARK: Reads
 
+    /// The file as the last commit that was reported left it.
+    package var fileReader: ReadTransaction { reader }
+
     /// For reads that are over before the next change: costs nothing.
     package var momentaryView: BackendView {
         BackendView(current: rows, sealed: sealed, reader: reader)

@@ -15,6 +15,8 @@ package protocol ReplySink: AnyObject {
     func finish(_ error: EtcdError?)
     /// Bytes accepted by `send` that the client's connection has not taken yet.
     var queuedBytes: Int { get }
+    /// Runs `body` once when the queue has drained; never if the call ends before.
+    func whenWritable(_ body: @escaping () -> Void)
 }
 
 extension ReplySink {

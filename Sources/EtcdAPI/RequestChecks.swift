@@ -1,5 +1,6 @@
 // What is wrong with a request before anything is looked up: the checks etcd makes at the door, in etcd's order.
 
+import MVCC
 import Base
 package import EtcdWire
 

@@ -102,7 +102,8 @@ package protocol File: AnyObject, Sendable {
     func truncate(to size: UInt64) throws(FileError)
     /// Reserves the disk blocks up to `size` and lengthens the file to it, reading as zeroes.
     func preallocate(to size: UInt64) throws(FileError)
-    /// Takes the exclusive lock of the whole file (`flock`); false if another process holds it.
+    /// Takes the exclusive lock of the whole file, in both kinds that etcd and bbolt use; false if another open file
+    /// holds it, in this process or another.
     func tryLock() throws(FileError) -> Bool
     func unlock() throws(FileError)
     /// Maps `length` bytes for reading. Bytes past the file's end must not be touched until the file has grown over them.

@@ -84,13 +84,36 @@ final class POSIXFile: File {
     }
 
     func tryLock() throws(FileError) -> Bool {
-        if retrying({ flock(open, LOCK_EX | LOCK_NB) }) == 0 { return true }
-        if errno == EWOULDBLOCK { return false }
-        throw systemError("flock", path)
+        // Go's bbolt takes the one kind of lock, Go's write-ahead log the other; they don't see each other.
+        if retrying({ flock(open, LOCK_EX | LOCK_NB) }) != 0 {
+            if errno == EWOULDBLOCK { return false }
+            throw systemError("flock", path)
+        }
+        if setRecordLock(F_WRLCK) { return true }
+        let isHeld = errno == EAGAIN || errno == EACCES
+        // Read-only descriptors and some file systems can't have this kind: the other has to do.
+        if isHeld { try unlock() }
+        return !isHeld
     }
 
     func unlock() throws(FileError) {
+        _ = setRecordLock(F_UNLCK)
         if retrying({ flock(open, LOCK_UN) }) != 0 { throw systemError("flock", path) }
+    }
+
+    /// Linux's F_OFD_SETLK, the same on all its architectures; the C library's headers hide it from Swift.
+    private static let setOpenFileLock: Int32 = 37
+
+    /// Sets or clears the record lock on the whole file that belongs to this open file, not to the process.
+    private func setRecordLock(_ type: Int32) -> Bool {
+        #if os(Linux)
+        var lock = flock()
+        lock.l_type = Int16(type)
+        lock.l_whence = Int16(SEEK_SET)
+        return retrying({ fcntl(open, Self.setOpenFileLock, &lock) }) == 0
+        #else
+        return true
+        #endif
     }
 
     func map(length: Int) throws(FileError) -> MappedRegion {

@@ -40,20 +40,24 @@ package struct RaftConfiguration: Sendable {
     package var stepDownOnRemoval: Bool
     /// A Ready's messages tell storage what to save and to apply, and carry the answers; `advance` is not used.
     package var asyncStorageWrites: Bool
+    /// For the jitter of election timeouts.
+    package var seed: UInt64
     /// What has been applied already; 0: what the storage's snapshot has.
     package var applied: LogIndex
-    /// For the jitter of election timeouts.
-    package var randomSeed: UInt64
     /// Lines below it are not even made.
-    package var minimumLogLevel: RaftLogLevel
+    package var minimumLogLevel: RaftLogLine.Level
+    /// Whether a Ready that comes with another leader says so in the log, as etcd's run loop does.
+    package var logsLeaderChanges: Bool
 
+    /// What is not given is as in etcd's server.
     package init(
         id: MemberID, electionTicks: Int = 10, heartbeatTicks: Int = 1, maxSizePerMessage: UInt64 = 1 << 20,
         maxCommittedSizePerReady: UInt64 = 0, maxUncommittedEntriesSize: UInt64 = 0, maxInflightMessages: Int = 512,
-        maxInflightBytes: UInt64 = 0, checkQuorum: Bool = false, preVote: Bool = false,
+        maxInflightBytes: UInt64 = 0, checkQuorum: Bool = true, preVote: Bool = true,
         readOnlyOption: ReadOnlyOption = .safe, disableProposalForwarding: Bool = false,
-        disableConfChangeValidation: Bool = false, stepDownOnRemoval: Bool = false, asyncStorageWrites: Bool = false,
-        applied: LogIndex = 0, randomSeed: UInt64 = 0, minimumLogLevel: RaftLogLevel = .info
+        disableConfChangeValidation: Bool = false, stepDownOnRemoval: Bool = false, asyncStorageWrites: Bool = true,
+        seed: UInt64 = 0, applied: LogIndex = 0, minimumLogLevel: RaftLogLine.Level = .info,
+        logsLeaderChanges: Bool = true
     ) {
         self.id = id
         self.electionTicks = electionTicks
@@ -70,9 +74,10 @@ package struct RaftConfiguration: Sendable {
         self.disableConfChangeValidation = disableConfChangeValidation
         self.stepDownOnRemoval = stepDownOnRemoval
         self.asyncStorageWrites = asyncStorageWrites
+        self.seed = seed
         self.applied = applied
-        self.randomSeed = randomSeed
         self.minimumLogLevel = minimumLogLevel
+        self.logsLeaderChanges = logsLeaderChanges
     }
 
     package func validate() throws(RaftError) {

@@ -38,14 +38,10 @@ package struct FilePurge: Sendable {
         var outcome = Outcome()
         for name in surplus(try fileSystem.list(directory)) {
             let path = "\(directory)/\(name)"
-            guard respectsLocks else {
-                try fileSystem.remove(path)
-                outcome.removed.append(name)
-                continue
-            }
-            let file = try fileSystem.open(path, .readWrite)
-            defer { file.close() }
-            guard try file.tryLock() else {
+            let file = respectsLocks ? try fileSystem.open(path, .readWrite) : nil
+            // Held until the name is gone, so that nobody opens the file in between.
+            defer { file?.close() }
+            if let file, try !file.tryLock() {
                 outcome.locked = name
                 break
             }

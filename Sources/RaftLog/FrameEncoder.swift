@@ -69,7 +69,8 @@ struct FrameEncoder: ~Copyable {
         let start = writer.count
         let dataHead = dataSize == 0 ? 0 : 1 + varintSize(dataSize)
         writer.array.append(
-            contentsOf: repeatElement(0, count: WALFormat.lengthFieldSize + Self.fixedFieldsSizeMax + dataHead))
+            contentsOf: repeatElement(0, count: WALFormat.lengthFieldSize + Self.fixedFieldsSizeMax + dataHead)
+        )
         return OpenFrame(start: start, dataStart: writer.count, dataSize: dataSize)
     }
 

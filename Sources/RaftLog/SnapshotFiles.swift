@@ -56,7 +56,10 @@ package struct SnapshotFiles: Sendable {
     }
 
     private func write(_ bytes: Bytes, to path: String) throws(FileError) {
-        let file = try fileSystem.open(path, OpenOptions(write: true, create: true, truncate: true, mode: Self.fileMode))
+        let file = try fileSystem.open(
+            path,
+            OpenOptions(write: true, create: true, truncate: true, mode: Self.fileMode)
+        )
         defer { file.close() }
         try file.write(bytes, at: 0)
         try file.synchronizeData()

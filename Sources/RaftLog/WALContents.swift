@@ -115,14 +115,21 @@ private struct WALGathering {
 
     private mutating func takeEntry(_ entry: Entry) throws(Fault) {
         if entry.term == 0 || entry.index == 0 { throw .damage(.implausible("entry without term or index")) }
-        if entry.type == .confChange && entry.data.isEmpty { throw .damage(.implausible("configuration change without content")) }
+        if entry.type == .confChange && entry.data.isEmpty {
+            throw .damage(.implausible("configuration change without content"))
+        }
         contents.lastIndex = entry.index
         guard let start, entry.index > start.index else { return }
         let slot = entry.index - start.index - 1
         guard slot <= UInt64(contents.entries.count) else {
             throw .damage(
                 .entryGap(
-                    snapshot: WALSnapshotPosition(start), index: entry.index, term: entry.term, read: contents.entries.count))
+                    snapshot: WALSnapshotPosition(start),
+                    index: entry.index,
+                    term: entry.term,
+                    read: contents.entries.count
+                )
+            )
         }
         contents.entries.removeLast(contents.entries.count - Int(slot))
         if let previous = contents.entries.last, previous.term > entry.term {

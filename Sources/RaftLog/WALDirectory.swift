@@ -1,7 +1,7 @@
 // The segments of a log's directory: which there are, and which a reader needs.
 
-package import FileIO
 import Base
+package import FileIO
 import RaftWire
 
 /// The directory of a log as listed once.
@@ -41,7 +41,9 @@ package struct WALDirectory: Sendable {
     }
 
     /// Opens segments; for writing, each under its exclusive lock.
-    func open(_ names: ArraySlice<WALFileName>, in fileSystem: any FileSystem, writing: Bool) throws(WALError) -> [OpenSegment] {
+    func open(_ names: ArraySlice<WALFileName>, in fileSystem: any FileSystem, writing: Bool) throws(WALError)
+        -> [OpenSegment]
+    {
         var open: [OpenSegment] = []
         for name in names {
             let path = path(of: name)

@@ -73,7 +73,8 @@ extension WALDamage.Reason: CustomStringConvertible {
     package var description: String {
         switch self {
         case .checksum(let recorded, let computed):
-            return "walpb: crc mismatch: expected: \(hexadecimal(UInt64(recorded))) computed: \(hexadecimal(UInt64(computed)))"
+            return
+                "walpb: crc mismatch: expected: \(hexadecimal(UInt64(recorded))) computed: \(hexadecimal(UInt64(computed)))"
         case .tooLong(let record, let padding, let fileSize, let offset):
             let limit = Int64(fileSize) - Int64(offset) - Int64(padding)
             return "wal: max entry size limit exceeded, recBytes: \(record), fileSize(\(fileSize)) - offset(\(offset))"
@@ -106,7 +107,8 @@ extension WALError: CustomStringConvertible {
         case .exists(let directory): "\(directory): file already exists"
         case .noFiles: "wal: file not found"
         case .noFile(let index): "wal: file not found which matches the snapshot index '\(index)'"
-        case .sequenceGap(_, let from): "wal: file sequence numbers (starting from \(from)) do not increase continuously"
+        case .sequenceGap(_, let from):
+            "wal: file sequence numbers (starting from \(from)) do not increase continuously"
         case .locked(let path): "fileutil: file already locked: \(path)"
         case .snapshotNotFound: "wal: snapshot not found"
         case .snapshotMismatch: "wal: snapshot mismatch"

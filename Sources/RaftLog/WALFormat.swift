@@ -29,6 +29,9 @@ enum WALFormat {
     static let fileMode: UInt16 = 0o600
     static let directoryMode: UInt16 = 0o700
 
+    /// The bits of the length field that are the record's size.
+    static let sizeMask: UInt64 = 1 << 56 - 1
+
     /// The padding after a record of `size` bytes.
     static func padding(_ size: Int) -> Int { (alignment - size % alignment) % alignment }
 }
@@ -47,7 +50,8 @@ package struct WALFileName: Sendable, Hashable {
     package init?(_ name: String) {
         guard name.hasSuffix(WALFormat.fileSuffix) else { return nil }
         let parts = name.dropLast(WALFormat.fileSuffix.count).split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let sequence = parsePaddedHexadecimal(parts[0]), let index = parsePaddedHexadecimal(parts[1])
+        guard parts.count == 2, let sequence = parsePaddedHexadecimal(parts[0]),
+            let index = parsePaddedHexadecimal(parts[1])
         else { return nil }
         self.init(sequence: sequence, firstIndex: index)
     }

@@ -62,10 +62,11 @@ struct WALReader {
                 let tail = try bytes.bytes(at: position.offset, count: Int(rest))
                 return try tornOrDamaged(.malformedLength(littleEndian(tail)), torn: true)
             }
-            let field = rest == 0 ? 0 : littleEndian(try bytes.bytes(at: position.offset, count: WALFormat.lengthFieldSize))
+            let field =
+                rest == 0 ? 0 : littleEndian(try bytes.bytes(at: position.offset, count: WALFormat.lengthFieldSize))
             if field != 0 { return try frame(field, rest: rest) }
             if rest > 0 && !mayLoseLengthAlone {
-                if try soundRecordFollows() { throw damage(.wrongLength(field)) }
+                if try soundRecordSize() != nil { throw damage(.wrongLength(field)) }
             }
             if recordsInSegment < 2 { throw damage(.missingHeader) }
             if isLastSegment { return .end(at: position, torn: nil) }
@@ -77,14 +78,18 @@ struct WALReader {
 
     private mutating func frame(_ field: UInt64, rest: UInt64) throws(WALError) -> Event {
         let top = UInt8(truncatingIfNeeded: field >> 56)
-        let size = field & (1 << 56 - 1)
+        let size = field & WALFormat.sizeMask
         let padding = WALFormat.padding(Int(size))
         let isPadded = top == WALFormat.paddedFlag | UInt8(padding) && padding != 0
         guard size > 0, isPadded || top == 0 else { throw damage(.malformedLength(field)) }
         let whole = size + UInt64(isPadded ? padding : 0)
         guard whole <= rest - UInt64(WALFormat.lengthFieldSize) else {
             let reason = WALDamage.Reason.tooLong(
-                record: size, padding: isPadded ? padding : 0, fileSize: bytes.size, offset: position.offset)
+                record: size,
+                padding: isPadded ? padding : 0,
+                fileSize: bytes.size,
+                offset: position.offset
+            )
             return try tornOrDamaged(reason, torn: true)
         }
         let body = try bytes.bytes(at: position.offset + UInt64(WALFormat.lengthFieldSize), count: Int(whole))
@@ -115,7 +120,9 @@ struct WALReader {
             next.update(record.data)
             guard record.checksum == next.value else {
                 return try tornOrDamaged(
-                    .checksum(recorded: record.checksum, computed: next.value), torn: hasZeroSector(body))
+                    .checksum(recorded: record.checksum, computed: next.value),
+                    torn: hasZeroSector(body)
+                )
             }
             checksum = next
         }
@@ -132,17 +139,21 @@ struct WALReader {
     /// The end of the log if this can be an unfinished write, an error if it cannot.
     private mutating func tornOrDamaged(_ reason: WALDamage.Reason, torn: Bool) throws(WALError) -> Event {
         guard torn && isLastSegment && recordsInSegment >= 2 else { throw damage(reason) }
-        if try soundRecordFollows() {
-            throw damage(.wrongLength(littleEndian(try bytes.bytes(at: position.offset, count: WALFormat.lengthFieldSize))))
+        if let size = try soundRecordSize() {
+            let field = littleEndian(try bytes.bytes(at: position.offset, count: WALFormat.lengthFieldSize))
+            // With the right length it is but the padding that the file's end cut off.
+            if field & WALFormat.sizeMask != UInt64(size) { throw damage(.wrongLength(field)) }
         }
         return .end(
-            at: position, torn: WALDamage(path: segments[position.segment].path, offset: position.offset, reason: reason))
+            at: position,
+            torn: WALDamage(path: segments[position.segment].path, offset: position.offset, reason: reason)
+        )
     }
 
-    /// Whether a record that continues the chain stands right behind the length field.
-    private mutating func soundRecordFollows() throws(WALError) -> Bool {
+    /// The size of the record that stands right behind the length field, if one does that continues the chain.
+    private mutating func soundRecordSize() throws(WALError) -> Int? {
         let start = position.offset + UInt64(WALFormat.lengthFieldSize)
-        guard start < bytes.size else { return false }
+        guard start < bytes.size else { return nil }
         // The head first: it says how much data to look at, and in a preallocated tail it is zero.
         let headSize = Int(min(bytes.size - start, 32))
         var reader = WireReader(try bytes.bytes(at: start, count: headSize))
@@ -153,33 +164,35 @@ struct WALReader {
                     _ = try reader.uint64(field)
                     continue
                 }
-                guard field.type == .lengthDelimited else { return false }
+                guard field.type == .lengthDelimited else { return nil }
                 let length = try reader.varint()
                 let head = UInt64(headSize - reader.rest.count)
-                guard length <= bytes.size - start - head else { return false }
+                guard length <= bytes.size - start - head else { return nil }
                 size = max(size, Int(head + length))
                 break
             }
         } catch {
-            return false
+            return nil
         }
-        guard let record = WALRecord(atFrontOf: try bytes.bytes(at: start, count: size)) else { return false }
-        guard WALRecordType(rawValue: record.type) != nil else { return false }
-        if record.type == WALRecordType.crc.rawValue { return record.checksum == checksum.value }
+        guard let (record, found) = WALRecord.atFront(of: try bytes.bytes(at: start, count: size)),
+            WALRecordType(rawValue: record.type) != nil
+        else { return nil }
         var next = checksum
         next.update(record.data)
-        return next.value == record.checksum
+        return next.value == record.checksum ? found : nil
     }
 
     private var mayLoseLengthAlone: Bool {
         isLastSegment
-            && position.offset % UInt64(WALFormat.sectorSize) == UInt64(WALFormat.sectorSize - WALFormat.lengthFieldSize)
+            && position.offset % UInt64(WALFormat.sectorSize)
+                == UInt64(WALFormat.sectorSize - WALFormat.lengthFieldSize)
     }
 
     /// Whether the part of the frame in some sector is all zeroes.
     private func hasZeroSector(_ body: Bytes) -> Bool {
         var start = 0
-        var room = WALFormat.sectorSize
+        var room =
+            WALFormat.sectorSize
             - Int((position.offset + UInt64(WALFormat.lengthFieldSize)) % UInt64(WALFormat.sectorSize))
         while start < body.count {
             let end = min(start + room, body.count)

@@ -18,6 +18,8 @@ struct WALRecord: Equatable {
     var checksum: UInt32 = 0
     var data = Bytes()
 
+    private init() {}
+
     init(decoding bytes: Bytes) throws(WireError) {
         var reader = WireReader(bytes)
         while let field = try reader.next() {
@@ -30,20 +32,23 @@ struct WALRecord: Equatable {
         }
     }
 
-    /// The record at the front of `bytes`, whatever its frame says: up to the end of its data field, as writers lay
-    /// records out. Nil if there is none.
-    init?(atFrontOf bytes: Bytes) {
+    /// The record at the front of `bytes`, whatever its frame says, and its size: up to the end of its data field, as
+    /// writers lay records out. Nil if there is none.
+    static func atFront(of bytes: Bytes) -> (record: WALRecord, size: Int)? {
+        var record = WALRecord()
         var reader = WireReader(bytes)
         do throws(WireError) {
             guard let first = try reader.next(), first.number == RecordField.type else { return nil }
-            type = try reader.int64(first)
+            record.type = try reader.int64(first)
             guard let second = try reader.next(), second.number == RecordField.checksum else { return nil }
-            checksum = UInt32(truncatingIfNeeded: try reader.uint64(second))
-            if type == WALRecordType.crc.rawValue { return }
-            guard let third = try reader.next(), third.number == RecordField.data else { return nil }
-            data = try reader.bytes(third)
+            record.checksum = UInt32(truncatingIfNeeded: try reader.uint64(second))
+            if record.type != WALRecordType.crc.rawValue {
+                guard let third = try reader.next(), third.number == RecordField.data else { return nil }
+                record.data = try reader.bytes(third)
+            }
         } catch {
             return nil
         }
+        return (record, bytes.count - reader.rest.count)
     }
 }

@@ -14,7 +14,9 @@ enum WALRepair {
     static func copyBroken(_ segment: OpenSegment, in fileSystem: any FileSystem) throws(FileError) -> String {
         let path = segment.path + WALFormat.brokenSuffix
         let copy = try fileSystem.open(
-            path, OpenOptions(write: true, create: true, truncate: true, mode: WALFormat.fileMode))
+            path,
+            OpenOptions(write: true, create: true, truncate: true, mode: WALFormat.fileMode)
+        )
         defer { copy.close() }
         let size = try segment.file.size()
         try copy.truncate(to: size)
@@ -37,7 +39,10 @@ enum WALRepair {
     }
 
     private static func eachPieceInUse(
-        of file: any File, from start: UInt64, _ end: UInt64, _ body: (UInt64, Bytes) throws(FileError) -> Void
+        of file: any File,
+        from start: UInt64,
+        _ end: UInt64,
+        _ body: (UInt64, Bytes) throws(FileError) -> Void
     ) throws(FileError) {
         var buffer = [UInt8](repeating: 0, count: pieceSize)
         var offset = start

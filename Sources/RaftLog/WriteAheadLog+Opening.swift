@@ -8,7 +8,10 @@ extension WriteAheadLog {
     /// Creates a log whose first segment has the metadata and a record of the empty snapshot. It appears under its name
     /// complete and durable, or not at all.
     package static func create(
-        _ fileSystem: any FileSystem, _ directory: String, metadata: Bytes, options: Options = Options()
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        metadata: Bytes,
+        options: Options = Options()
     ) throws(WALError) -> WriteAheadLog {
         if try disk({ () throws(FileError) in try WALDirectory.holdsLog(fileSystem, directory) }) {
             throw .exists(directory: directory)
@@ -25,15 +28,30 @@ extension WriteAheadLog {
     }
 
     private static func create(
-        _ fileSystem: any FileSystem, _ directory: String, under temporary: String, _ metadata: Bytes, _ options: Options
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        under temporary: String,
+        _ metadata: Bytes,
+        _ options: Options
     ) throws(FileError) -> WriteAheadLog {
         let name = WALFileName(sequence: 0, firstIndex: 0)
         let preparation = SegmentPreparation(
-            fileSystem: fileSystem, path: "\(temporary)/\(name)", sizeBytes: options.segmentSizeBytes)
+            fileSystem: fileSystem,
+            path: "\(temporary)/\(name)",
+            sizeBytes: options.segmentSizeBytes
+        )
         let first = OpenSegment(name: name, path: "\(directory)/\(name)", file: try preparation.run().file)
         var log = WriteAheadLog(
-            fileSystem: fileSystem, directory: directory, options: options, metadata: metadata, hardState: HardState(),
-            lastIndex: 0, offset: 0, segments: [first], encoder: FrameEncoder(checksum: 0))
+            fileSystem: fileSystem,
+            directory: directory,
+            options: options,
+            metadata: metadata,
+            hardState: HardState(),
+            lastIndex: 0,
+            offset: 0,
+            segments: [first],
+            encoder: FrameEncoder(checksum: 0)
+        )
         log.writeHeader()
         log.append(WALSnapshot(index: 0, term: 0, confState: nil))
         try log.flush()
@@ -48,7 +66,10 @@ extension WriteAheadLog {
     /// Opens a log to append to it, having read it from `snapshot` on (see `takeContents`). An unfinished write at its
     /// end is cut off, after the segment was copied beside itself; damage anywhere is an error and changes nothing.
     package static func open(
-        _ fileSystem: any FileSystem, _ directory: String, at snapshot: WALSnapshot, options: Options = Options()
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        at snapshot: WALSnapshot,
+        options: Options = Options()
     ) throws(WALError) -> WriteAheadLog {
         let listing = try WALDirectory(fileSystem, directory)
         let segments = try listing.open(try listing.segments(from: snapshot.index), in: fileSystem, writing: true)
@@ -64,9 +85,17 @@ extension WriteAheadLog {
                 }
             }
             return WriteAheadLog(
-                fileSystem: fileSystem, directory: directory, options: options, metadata: contents.metadata,
-                hardState: contents.hardState, lastIndex: contents.lastIndex, offset: contents.end.offset,
-                segments: segments, encoder: FrameEncoder(checksum: contents.checksum), contents: contents)
+                fileSystem: fileSystem,
+                directory: directory,
+                options: options,
+                metadata: contents.metadata,
+                hardState: contents.hardState,
+                lastIndex: contents.lastIndex,
+                offset: contents.end.offset,
+                segments: segments,
+                encoder: FrameEncoder(checksum: contents.checksum),
+                contents: contents
+            )
         } catch {
             for segment in segments { segment.file.close() }
             throw error
@@ -75,7 +104,9 @@ extension WriteAheadLog {
 
     /// Reads a log without locking or changing it, from `snapshot` on.
     package static func read(
-        _ fileSystem: any FileSystem, _ directory: String, at snapshot: WALSnapshot
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        at snapshot: WALSnapshot
     ) throws(WALError) -> WALContents {
         let listing = try WALDirectory(fileSystem, directory)
         return try read(fileSystem, listing, try listing.segments(from: snapshot.index), from: snapshot)
@@ -83,7 +114,8 @@ extension WriteAheadLog {
 
     /// The snapshots that a restart may begin from: those recorded whose index the log has committed, oldest first.
     package static func validSnapshots(
-        _ fileSystem: any FileSystem, _ directory: String
+        _ fileSystem: any FileSystem,
+        _ directory: String
     ) throws(WALError) -> [WALSnapshot] {
         let listing = try WALDirectory(fileSystem, directory)
         if listing.segments.isEmpty { throw .noFiles(directory: directory) }
@@ -91,7 +123,10 @@ extension WriteAheadLog {
     }
 
     private static func read(
-        _ fileSystem: any FileSystem, _ listing: WALDirectory, _ names: ArraySlice<WALFileName>, from start: WALSnapshot?
+        _ fileSystem: any FileSystem,
+        _ listing: WALDirectory,
+        _ names: ArraySlice<WALFileName>,
+        from start: WALSnapshot?
     ) throws(WALError) -> WALContents {
         let segments = try listing.open(names, in: fileSystem, writing: false)
         defer {

@@ -1,7 +1,7 @@
 // Writing to the tail segment, and going on to the next.
 
 import Base
-package import FileIO
+import FileIO
 import RaftWire
 
 extension WriteAheadLog {
@@ -9,7 +9,10 @@ extension WriteAheadLog {
     package var nextPreparation: SegmentPreparation? {
         if prepared != nil || failure != nil { return nil }
         return SegmentPreparation(
-            fileSystem: fileSystem, path: "\(directory)/\(preparedCount % 2).tmp", sizeBytes: options.segmentSizeBytes)
+            fileSystem: fileSystem,
+            path: "\(directory)/\(preparedCount % 2).tmp",
+            sizeBytes: options.segmentSizeBytes
+        )
     }
 
     /// Takes over a prepared segment.
@@ -19,10 +22,9 @@ extension WriteAheadLog {
         preparedCount += 1
     }
 
-    /// Prepares the next segment here and now, if none is prepared. A full disk is no error of the log's: the cut will
-    /// try again.
-    package mutating func prepareNextSegment() throws(FileError) {
-        if let preparation = nextPreparation { adopt(try preparation.run()) }
+    /// Prepares the next segment here and now, if none is prepared. An error doesn't harm the log: the cut tries again.
+    package mutating func prepareNextSegment() throws(WALError) {
+        if let preparation = nextPreparation { adopt(try disk { () throws(FileError) in try preparation.run() }) }
     }
 
     /// Writes the buffer at the end of the tail segment.
@@ -51,9 +53,8 @@ extension WriteAheadLog {
     mutating func cut() throws(FileError) -> String {
         try tail.file.truncate(to: offset)
         try synchronize()
-        try prepareNextSegment()
-        guard let next = prepared else { preconditionFailure("a segment was just prepared") }
-        prepared = nil
+        if let preparation = nextPreparation { adopt(try preparation.run()) }
+        guard let next = prepared.take() else { preconditionFailure("a segment was just prepared") }
 
         let name = WALFileName(sequence: tail.name.sequence + 1, firstIndex: lastIndex + 1)
         let path = "\(directory)/\(name)"

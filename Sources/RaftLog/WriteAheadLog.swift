@@ -33,8 +33,8 @@ package struct WriteAheadLog: ~Copyable {
     /// What a commit did, for the host's figures and log lines.
     package struct Commit: Sendable, Equatable {
         package var bytesWritten = 0
-        /// Whether everything appended so far is durable now.
-        package var isDurable = false
+        /// Whether the disk was waited for. If not, nothing in the batch needed it.
+        package var didSynchronize = false
         /// The path of the segment this commit began, if it did.
         package var newSegment: String?
     }
@@ -102,16 +102,16 @@ package struct WriteAheadLog: ~Copyable {
     @discardableResult
     package mutating func commit() throws(WALError) -> Commit {
         if let failure { throw .unusable(because: failure) }
-        guard !encoder.isEmpty else { return Commit(isDurable: !mustSynchronize) }
+        guard !encoder.isEmpty else { return Commit() }
         do throws(FileError) {
             var done = Commit(bytesWritten: encoder.count)
             try flush()
             if offset >= options.segmentSizeBytes {
                 done.newSegment = try cut()
-                done.isDurable = true
+                done.didSynchronize = true
             } else if mustSynchronize {
                 try synchronize()
-                done.isDurable = true
+                done.didSynchronize = true
             }
             return done
         } catch {

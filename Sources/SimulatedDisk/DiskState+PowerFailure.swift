@@ -88,7 +88,9 @@ extension FileNode {
         let keptWhole = fate == 0
         let lostWhole = fate == 1
         var result = durable
-        if visible.size != durable.size { result.resize(to: rollSize(&dice, keptWhole: keptWhole, lostWhole: lostWhole)) }
+        if visible.size != durable.size {
+            result.resize(to: rollSize(&dice, keptWhole: keptWhole, lostWhole: lostWhole))
+        }
         for sector in dirtySectors.union(abandonedSectors).sorted() {
             let start = sector * FileContents.sectorSize
             guard start < visible.size else { continue }
@@ -98,7 +100,8 @@ extension FileNode {
             if tears && !keptWhole && roll % 8 == 1 {
                 let old = durable.sector(sector)
                 let cut = Int((roll >> 8) % UInt64(FileContents.sectorSize))
-                bytes = (roll >> 7) % 2 == 0
+                bytes =
+                    (roll >> 7) % 2 == 0
                     ? Array(bytes[..<cut] + old[cut...])
                     : Array(old[..<cut] + bytes[cut...])
             }

@@ -90,7 +90,9 @@ struct DiskState {
         guard let name = rest.popLast() else { throw FileError(operation, path, .isDirectory) }
         var current = Self.root
         for component in rest {
-            guard let next = directories[current]?.visible[String(component)] else { throw FileError(operation, path, .notFound) }
+            guard let next = directories[current]?.visible[String(component)] else {
+                throw FileError(operation, path, .notFound)
+            }
             guard directories[next] != nil else { throw FileError(operation, path, .notADirectory) }
             current = next
         }

@@ -20,7 +20,9 @@ struct FileContents: Sendable {
             let length = min(Self.blockSize - within, count - done)
             let target = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + length])
             if let bytes = blocks[block] {
-                bytes.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[within..<within + length])) }
+                bytes.withUnsafeBytes {
+                    target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[within..<within + length]))
+                }
             } else {
                 target.initializeMemory(as: UInt8.self, repeating: 0)
             }
@@ -52,7 +54,9 @@ struct FileContents: Sendable {
             let within = newSize % Self.blockSize
             if within != 0, blocks[newSize / Self.blockSize] != nil {
                 blocks[newSize / Self.blockSize]?.replaceSubrange(
-                    within..<Self.blockSize, with: repeatElement(0, count: Self.blockSize - within))
+                    within..<Self.blockSize,
+                    with: repeatElement(0, count: Self.blockSize - within)
+                )
             }
         }
         size = newSize

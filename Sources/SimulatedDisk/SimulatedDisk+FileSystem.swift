@@ -97,7 +97,13 @@ extension SimulatedDisk {
             state.directories[targetDirectory]?.visible[targetName] = node
             state.pendingChanges.append(
                 .rename(
-                    source: sourceDirectory, sourceName: sourceName, target: targetDirectory, targetName: targetName, node: node))
+                    source: sourceDirectory,
+                    sourceName: sourceName,
+                    target: targetDirectory,
+                    targetName: targetName,
+                    node: node
+                )
+            )
             if cut { throw .powerFailure("rename", both) }
         }
     }
@@ -106,8 +112,12 @@ extension SimulatedDisk {
         try state.withLock { (state) throws(FileError) in
             try state.requirePower("remove", path)
             let (directory, name) = try state.parent(of: path, "remove")
-            guard let node = state.directories[directory]?.visible[name] else { throw FileError("remove", path, .notFound) }
-            if let there = state.directories[node], !there.visible.isEmpty { throw FileError("remove", path, .notEmpty) }
+            guard let node = state.directories[directory]?.visible[name] else {
+                throw FileError("remove", path, .notFound)
+            }
+            if let there = state.directories[node], !there.visible.isEmpty {
+                throw FileError("remove", path, .notEmpty)
+            }
             let cut = try state.begin("remove", path)
             state.unlink(name, in: directory)
             if cut { throw .powerFailure("remove", path) }

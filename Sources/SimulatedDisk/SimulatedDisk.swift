@@ -29,7 +29,19 @@ package final class SimulatedDisk: FileSystem {
                 state.powerIsOff = true
                 if let seed { state.random = SeededRandom(seed: seed) }
                 return state.afterPowerFailure()
-            })
+            }
+        )
+    }
+
+    /// The disk as it could be found if the power failed now; this one goes on.
+    package func possibleCrash(seed: UInt64) -> SimulatedDisk {
+        SimulatedDisk(
+            state.withLock { state in
+                var failing = state
+                failing.random = SeededRandom(seed: seed)
+                return failing.afterPowerFailure()
+            }
+        )
     }
 
     /// A disk of its own with the same visible files, all durable, none open.
@@ -62,7 +74,8 @@ package final class SimulatedDisk: FileSystem {
     /// Rots one bit (0 to 7) of a file, durably and visibly; false if there is no such byte.
     package func flipBit(of path: String, at offset: UInt64, bit: Int) -> Bool {
         state.withLock { state in
-            guard let number = state.node(at: path), var node = state.files[number], Int(offset) < node.visible.size else {
+            guard let number = state.node(at: path), var node = state.files[number], Int(offset) < node.visible.size
+            else {
                 return false
             }
             var byte: UInt8 = 0
@@ -70,7 +83,9 @@ package final class SimulatedDisk: FileSystem {
             byte ^= 1 << UInt8(bit)
             withUnsafeBytes(of: byte) { node.write($0, at: Int(offset)) }
             node.durable.setSector(
-                Int(offset) / FileContents.sectorSize, node.visible.sector(Int(offset) / FileContents.sectorSize))
+                Int(offset) / FileContents.sectorSize,
+                node.visible.sector(Int(offset) / FileContents.sectorSize)
+            )
             state.files[number] = node
             return true
         }

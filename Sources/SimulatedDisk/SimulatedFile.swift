@@ -120,7 +120,10 @@ package final class SimulatedFile: File {
                 let number = try state.number(of: handle, "mmap", path, writing: false)
                 let view = FileNode.View(id: state.newNumber(), address: address, length: length)
                 let start = UnsafeMutableRawPointer(bitPattern: address)
-                _ = state.files[number]?.visible.read(into: UnsafeMutableRawBufferPointer(start: start, count: length), at: 0)
+                _ = state.files[number]?.visible.read(
+                    into: UnsafeMutableRawBufferPointer(start: start, count: length),
+                    at: 0
+                )
                 state.files[number]?.views.append(view)
                 return (number, view.id)
             }
@@ -145,9 +148,12 @@ package final class SimulatedFile: File {
 
 extension DiskState {
     /// The node behind an open handle.
-    fileprivate func number(of handle: Int, _ operation: String, _ path: String, writing: Bool) throws(FileError) -> Int {
+    fileprivate func number(of handle: Int, _ operation: String, _ path: String, writing: Bool) throws(FileError) -> Int
+    {
         try requirePower(operation, path)
-        guard let open = handles[handle], !writing || open.writable else { throw FileError(operation, path, .badDescriptor) }
+        guard let open = handles[handle], !writing || open.writable else {
+            throw FileError(operation, path, .badDescriptor)
+        }
         return open.node
     }
 }

@@ -41,12 +41,17 @@ import Wire
     @Test func cutCarriesChecksumMetadataAndStateOn() throws {
         let disk = SimulatedDisk(seed: 1)
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 128))
-        let commit = try log.save([entry(1, "first"), entry(2, "")], HardState(term: 1, vote: 42, commit: 1))
+        let commit = try log.save(
+            [entry(1, "first"), entry(2, "")],
+            HardState(term: 1, vote: 42, commit: 1)
+        )
         #expect(commit.newSegment == "wal/0000000000000001-0000000000000003.wal")
-        #expect(commit.isDurable)
-        #expect(try disk.list("wal") == [
-            "0000000000000000-0000000000000000.wal", "0000000000000001-0000000000000003.wal",
-        ])
+        #expect(commit.didSynchronize)
+        #expect(
+            try disk.list("wal") == [
+                "0000000000000000-0000000000000000.wal", "0000000000000001-0000000000000003.wal",
+            ]
+        )
         #expect(hex(try disk.contents(of: firstSegment())) == Self.created + Self.saved)
         #expect(hex(try usedBytes(disk, "wal/0000000000000001-0000000000000003.wal")) == Self.secondSegment)
         #expect(log.offset == UInt64(Self.secondSegment.utf8.count / 2))
@@ -59,7 +64,10 @@ import Wire
         #expect(try disk.list("wal").first == "0.tmp")
         #expect(try disk.status("wal/0.tmp")?.sizeBytes == 100)
         #expect(log.nextPreparation == nil)
-        try log.save([entry(1, "first"), entry(2, "second")], HardState(term: 1, vote: 1, commit: 1))
+        try log.save(
+            [entry(1, "first"), entry(2, "second")],
+            HardState(term: 1, vote: 1, commit: 1)
+        )
         #expect(try !disk.list("wal").contains("0.tmp"))
         let next = log.nextPreparation
         let preparation = try #require(next)
@@ -67,6 +75,18 @@ import Wire
         #expect(try disk.list("wal").last == "1.tmp")
         try log.close()
         #expect(try !disk.list("wal").contains("1.tmp"))
+    }
+
+    @Test func leftoverOfAnInterruptedCutDoesNotShow() throws {
+        let disk = SimulatedDisk(seed: 1)
+        var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 100))
+        let leftover = try disk.open("wal/0.tmp", .createNew)
+        try leftover.write(Bytes([UInt8](repeating: 0xee, count: 5000)), at: 0)
+        leftover.close()
+        try log.save([entry(1, "first")], HardState(term: 1, vote: 1, commit: 0))
+        #expect(try disk.contents(of: "wal/0000000000000001-0000000000000002.wal").count == 100)
+        try log.close()
+        #expect(try WriteAheadLog.read(disk, "wal", at: origin).entries.count == 1)
     }
 
     /// Every data size modulo eight, and checksums of all varint lengths.
@@ -87,7 +107,9 @@ import Wire
         try encoder.drain { (frames) throws(FileError) in try file.write(frames, at: 0) }
         let isDrained = encoder.isEmpty
         #expect(isDrained)
-        var reader = try WALReader([OpenSegment(name: WALFileName(sequence: 0, firstIndex: 0), path: "segment", file: file)])
+        var reader = try WALReader([
+            OpenSegment(name: WALFileName(sequence: 0, firstIndex: 0), path: "segment", file: file)
+        ])
         var read: [Bytes] = []
         reading: while true {
             switch try reader.next() {
@@ -136,11 +158,15 @@ import Wire
     }
 
     @Test func fileNames() {
-        #expect(WALFileName(sequence: 0x1a, firstIndex: 0xffff_ffff_ffff_ffff).description == "000000000000001a-ffffffffffffffff.wal")
+        #expect(
+            WALFileName(sequence: 0x1a, firstIndex: 0xffff_ffff_ffff_ffff).description
+                == "000000000000001a-ffffffffffffffff.wal"
+        )
         #expect(WALFileName("000000000000001a-00000000000000ff.wal") == WALFileName(sequence: 0x1a, firstIndex: 0xff))
         for wrong in [
             "0.tmp", "000000000000001a-00000000000000ff.wal.broken", "1a-ff.wal", "000000000000001a.wal", ".wal", "",
-            "000000000000001a-00000000000000fg.wal", "000000000000001a-00000000000000ff-.wal", "+00000000000001a-00000000000000ff.wal",
+            "000000000000001a-00000000000000fg.wal", "000000000000001a-00000000000000ff-.wal",
+            "+00000000000001a-00000000000000ff.wal",
         ] { #expect(WALFileName(wrong) == nil, "\(wrong)") }
     }
 }

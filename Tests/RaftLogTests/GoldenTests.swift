@@ -55,7 +55,10 @@ private let golden = ProcessInfo.processInfo.environment["ETCD_GOLDEN"]
         var log = try WriteAheadLog.open(disk, directory, at: origin)
         let lastEntry = log.takeContents()?.entries.last
         let last = try #require(lastEntry)
-        try log.save([Entry(term: last.term, index: last.index + 1, type: .normal, data: "ours")], HardState())
+        try log.save(
+            [Entry(term: last.term, index: last.index + 1, type: .normal, data: "ours")],
+            HardState()
+        )
         try log.close()
         #expect(try WriteAheadLog.read(disk, directory, at: origin).entries.count == contents.entries.count + 1)
     }

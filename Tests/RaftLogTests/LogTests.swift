@@ -46,7 +46,10 @@ import Testing
 
     @Test func laterEntriesReplaceEarlierOnes() throws {
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta")
-        try log.save([entry(1), entry(2), entry(3), entry(4)], HardState(term: 1, vote: 1, commit: 1))
+        try log.save(
+            [entry(1), entry(2), entry(3), entry(4)],
+            HardState(term: 1, vote: 1, commit: 1)
+        )
         try log.save([entry(3, term: 2, "other")], HardState(term: 2, vote: 2, commit: 1))
         try log.close()
         let contents = try WriteAheadLog.read(disk, "wal", at: origin)
@@ -62,11 +65,11 @@ import Testing
         }
         #expect(disk.writeCount == writes)
         let commit = try log.commit()
-        #expect(commit.isDurable)
+        #expect(commit.didSynchronize)
         #expect(commit.bytesWritten > 100 * 32)
         #expect(disk.writeCount == writes + 1)
         #expect(disk.synchronizationCount == synchronizations + 1)
-        #expect(try log.commit() == .init(bytesWritten: 0, isDurable: true, newSegment: nil))
+        #expect(try log.commit() == .init())
         #expect(disk.writeCount == writes + 1)
     }
 
@@ -75,10 +78,10 @@ import Testing
         try log.save([entry(1)], HardState(term: 1, vote: 1, commit: 0))
         let before = disk.synchronizationCount
         let commit = try log.save([], HardState(term: 1, vote: 1, commit: 1))
-        #expect(!commit.isDurable)
+        #expect(!commit.didSynchronize)
         #expect(disk.synchronizationCount == before)
-        #expect(try log.save([], HardState(term: 1, vote: 2, commit: 1)).isDurable)
-        #expect(try log.save([], HardState(term: 2, vote: 2, commit: 1)).isDurable)
+        #expect(try log.save([], HardState(term: 1, vote: 2, commit: 1)).didSynchronize)
+        #expect(try log.save([], HardState(term: 2, vote: 2, commit: 1)).didSynchronize)
         #expect(disk.synchronizationCount == before + 2)
         try log.save([], HardState())
         #expect(disk.synchronizationCount == before + 2)
@@ -86,7 +89,11 @@ import Testing
 
     @Test func unsafeLogNeverSynchronizesItsData() throws {
         var log = try WriteAheadLog.create(
-            disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 4096, unsafeNoSynchronization: true))
+            disk,
+            "wal",
+            metadata: "meta",
+            options: .init(segmentSizeBytes: 4096, unsafeNoSynchronization: true)
+        )
         let before = disk.synchronizationCount
         try log.save([entry(1)], HardState(term: 1, vote: 1, commit: 0))
         #expect(disk.synchronizationCount == before)
@@ -95,7 +102,10 @@ import Testing
     @Test func readingFromASnapshotSkipsWhatIsBefore() throws {
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: small)
         for index in 1...50 as ClosedRange<UInt64> {
-            try log.save([entry(index, "some text for the entry")], HardState(term: 1, vote: 1, commit: index))
+            try log.save(
+                [entry(index, "some text for the entry")],
+                HardState(term: 1, vote: 1, commit: index)
+            )
             if index == 30 { try log.saveSnapshot(WALSnapshot(index: 30, term: 1, confState: configuration)) }
         }
         try log.saveSnapshot(WALSnapshot(index: 60, term: 1, confState: configuration))
@@ -112,7 +122,9 @@ import Testing
         #expect(throws: WALError.snapshotNotFound(.init(WALSnapshot(index: 31, term: 1, confState: nil)))) {
             try WriteAheadLog.read(disk, "wal", at: WALSnapshot(index: 31, term: 1, confState: nil))
         }
-        #expect(throws: WALError.snapshotMismatch(.init(WALSnapshot(index: 30, term: 2, confState: nil)), recordedTerm: 1)) {
+        #expect(
+            throws: WALError.snapshotMismatch(.init(WALSnapshot(index: 30, term: 2, confState: nil)), recordedTerm: 1)
+        ) {
             try WriteAheadLog.read(disk, "wal", at: WALSnapshot(index: 30, term: 2, confState: nil))
         }
     }
@@ -177,16 +189,25 @@ import Testing
         #expect(throws: WALError.noFiles(directory: "wal")) { try WriteAheadLog.validSnapshots(disk, "wal") }
 
         var log = try WriteAheadLog.create(disk, "wal", metadata: "meta", options: .init(segmentSizeBytes: 200))
-        for index in 1...10 as ClosedRange<UInt64> { try log.save([entry(index, text(80))], HardState()) }
+        for index in 1...10 as ClosedRange<UInt64> {
+            try log.save([entry(index, text(80))], HardState())
+        }
         try log.close()
         let names = try disk.list("wal")
         try disk.remove("wal/" + names[2])
-        #expect(throws: WALError.sequenceGap(directory: "wal", from: 0)) { try WriteAheadLog.read(disk, "wal", at: origin) }
+        #expect(throws: WALError.sequenceGap(directory: "wal", from: 0)) {
+            try WriteAheadLog.read(disk, "wal", at: origin)
+        }
     }
 
     @Test func metadataMustAgreeInAllSegments() throws {
         for (directory, metadata) in [("one", "meta"), ("two", "beta")] as [(String, Bytes)] {
-            var log = try WriteAheadLog.create(disk, directory, metadata: metadata, options: .init(segmentSizeBytes: 64))
+            var log = try WriteAheadLog.create(
+                disk,
+                directory,
+                metadata: metadata,
+                options: .init(segmentSizeBytes: 64)
+            )
             try log.save([entry(1)], HardState(term: 1, vote: 1, commit: 0))
             try log.close()
         }
@@ -225,19 +246,26 @@ import Testing
         let position = WALSnapshotPosition(WALSnapshot(index: 5, term: 2, confState: nil))
         let sentences: [(WALDamage.Reason, String)] = [
             (.checksum(recorded: 0xab, computed: 0x1), "walpb: crc mismatch: expected: ab computed: 1"),
-            (.tooLong(record: 900, padding: 4, fileSize: 512, offset: 64),
-             "wal: max entry size limit exceeded, recBytes: 900, fileSize(512) - offset(64) - padBytes(4) = entryLimit(444)"),
-            (.entryGap(snapshot: position, index: 9, term: 3, read: 1),
-             "wal: slice bounds out of range, snapshot[Index: 5, Term: 2], current entry[Index: 9, Term: 3], len(ents): 1"),
+            (
+                .tooLong(record: 900, padding: 4, fileSize: 512, offset: 64),
+                "wal: max entry size limit exceeded, recBytes: 900, fileSize(512) - offset(64) - padBytes(4) = entryLimit(444)"
+            ),
+            (
+                .entryGap(snapshot: position, index: 9, term: 3, read: 1),
+                "wal: slice bounds out of range, snapshot[Index: 5, Term: 2], current entry[Index: 9, Term: 3], len(ents): 1"
+            ),
             (.unknownType(77), "unexpected block type 77"),
             (.conflictingMetadata, "wal: conflicting metadata found"),
         ]
         for (reason, sentence) in sentences {
             #expect(
                 WALError.damaged(WALDamage(path: "a.wal", offset: 64, reason: reason)).description
-                    == sentence + ": in file 'a.wal' at position: 64")
+                    == sentence + ": in file 'a.wal' at position: 64"
+            )
         }
-        #expect(WALError.noFile(snapshotIndex: 3).description == "wal: file not found which matches the snapshot index '3'")
+        #expect(
+            WALError.noFile(snapshotIndex: 3).description == "wal: file not found which matches the snapshot index '3'"
+        )
         #expect(WALError.snapshotNotFound(position).description == "wal: snapshot not found")
     }
 

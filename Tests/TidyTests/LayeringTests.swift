@@ -36,7 +36,7 @@ struct LayeringTests {
         "EtcdAPI": (
             8,
             [
-                "Base", "Wire", "EtcdWire", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
+                "Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica",
                 "SwiftProtobuf",
             ]
         ),

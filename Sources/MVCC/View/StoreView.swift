@@ -24,6 +24,9 @@ package struct StoreView: Sendable {
         return try row(revision)
     }
 
+    /// How many keys of `range` exist now, without looking at each.
+    package func liveCount(_ range: KeyRange) -> Int { index.liveCount(in: range) }
+
     /// Whether the key exists now.
     package func contains(_ key: Bytes) -> Bool {
         index.history(of: key)?.revision(at: currentRevision) != nil

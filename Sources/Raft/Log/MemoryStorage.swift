@@ -125,16 +125,14 @@ package struct MemoryStorage: Sendable {
 
     /// Makes the state at `index` the one that followers are sent. Entries stay until `compact`.
     /// - Parameter confState: the configuration at `index`; nil if it has not changed.
-    @discardableResult
     package mutating func createSnapshot(
         index: LogIndex, confState: ConfState?, data: Bytes
-    ) throws(StorageError) -> Snapshot {
+    ) throws(StorageError) {
         if index <= snapshot.metadata.index { throw .snapshotOutOfDate }
         let term = try term(index)
         snapshot = Snapshot(
             data: data,
             metadata: SnapshotMetadata(confState: confState ?? snapshot.metadata.confState, index: index, term: term)
         )
-        return snapshot
     }
 }

@@ -4,6 +4,7 @@
 // storage say what to save and apply, several may be on their way, and their `responses` go where they are addressed
 // once the work is done: the durability rule travels with the message.
 
+import Base
 import RaftWire
 
 extension RaftNode {
@@ -32,6 +33,7 @@ extension RaftNode {
         ready.snapshot = log.unstable.nextSnapshot
         let softState = softState
         if softState != handedOut.softState {
+            if configuration.logsLeaderChanges { noteLeader(softState.lead, after: handedOut.softState.lead) }
             ready.softState = softState
             handedOut.softState = softState
         }
@@ -55,6 +57,20 @@ extension RaftNode {
         log.handOutUnstable()
         log.handOutCommitted(ready.committedEntries, allowUnstable: appliesUnsaved)
         return ready
+    }
+
+    private mutating func noteLeader(_ lead: MemberID, after previous: MemberID) {
+        let node = "raft.node: \(hexadecimal(id))"
+        switch (previous, lead) {
+        case (0, 0): break
+        case (0, _): note(.info, "\(node) elected leader \(hexadecimal(lead)) at term \(term)")
+        case (_, 0): note(.info, "\(node) lost leader \(hexadecimal(previous)) at term \(term)")
+        case (lead, _): break
+        default:
+            note(
+                .info,
+                "\(node) changed leader from \(hexadecimal(previous)) to \(hexadecimal(lead)) at term \(term)")
+        }
     }
 
     private func addStorageMessages(to ready: inout Ready, _ afterSaving: [Message]) {

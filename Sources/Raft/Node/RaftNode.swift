@@ -79,7 +79,7 @@ package struct RaftNode: ~Copyable {
         log = ReplicatedLog(storage, applyingSizeMax: configuration.maxCommittedSizePerReady)
         tracker = ProgressTracker(
             inflightsMax: configuration.maxInflightMessages, inflightsSizeBytesMax: configuration.maxInflightBytes)
-        timers = Timers(random: SeededRandom(seed: configuration.randomSeed))
+        timers = Timers(random: SeededRandom(seed: configuration.seed))
         lines = RaftLogLines(minimumLevel: configuration.minimumLogLevel)
         handedOut = HandedOut(softState: SoftState(lead: 0, role: .follower), hardState: HardState())
 
@@ -165,7 +165,7 @@ package struct RaftNode: ~Copyable {
     /// The log lines since the last call.
     package mutating func drainLog() -> [RaftLogLine] { lines.drain() }
 
-    mutating func note(_ level: RaftLogLevel, _ text: String) {
+    mutating func note(_ level: RaftLogLine.Level, _ text: String) {
         lines.add(level, text)
     }
 

@@ -134,7 +134,7 @@ package struct ConsensusLane: ~Copyable {
     /// The answers of an append that is durable now.
     package mutating func appended(_ responses: [Message]) {
         for message in responses {
-            if message.to == raft.basicStatus.id || message.from == LocalTarget.append {
+            if message.to == raft.basicStatus.id {
                 receive(message)
             } else {
                 outbox.peerMessages.append(message)
@@ -147,7 +147,7 @@ package struct ConsensusLane: ~Copyable {
     }
 
     /// Everything up to `index` has been applied; `responses` came with the entries.
-    package mutating func applied(_ index: LogIndex, responses: [Message]) {
+    package mutating func entriesApplied(_ index: LogIndex, responses: [Message]) {
         for message in responses { receive(message) }
         applied = max(applied, index)
         shortenWindow()
@@ -173,6 +173,11 @@ package struct ConsensusLane: ~Copyable {
     }
 
     // MARK: Out
+
+    /// Whether `process` would put anything out.
+    package var hasWork: Bool {
+        raft.hasReady || !proposals.isEmpty || (openBarrier == nil && !waitingBarriers.isEmpty)
+    }
 
     /// Turns what came in into what must go out.
     package mutating func process(now: Instant) {
@@ -232,9 +237,6 @@ package struct ConsensusLane: ~Copyable {
     // MARK: Barriers: one request at a time serves all that asked meanwhile
 
     private mutating func startBarrier(now: Instant) {
-        if raft.basicStatus.lead == 0 {
-            // Without a leader the request would be lost; it is asked again by the retry, or fails by its deadline.
-        }
         let request = nextBarrierRequest
         nextBarrierRequest += 1
         openBarrier = (request, waitingBarriers, now)

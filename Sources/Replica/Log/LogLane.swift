@@ -3,10 +3,10 @@
 // All appends of a drain go to disk with one write and one sync. A failed write or sync is final: the lane keeps the
 // error, acknowledges nothing more, and its host stops the member.
 
-package import Base
+import Base
 package import RaftLog
 package import RaftWire
-package import FileIO
+import FileIO
 
 package enum LogRequest: Sendable {
     case append(LogAppend)
@@ -33,51 +33,39 @@ package struct LogLane: ~Copyable {
     package mutating func receive(_ batch: [LogRequest]) throws(WALError) -> [LogReply] {
         var replies: [LogReply] = []
         replies.reserveCapacity(batch.count)
-        var entries: [Entry] = []
-        var hardState: HardState?
-        var mustSync = false
-
         for request in batch {
             switch request {
             case .append(let append):
-                if entries.isEmpty {
-                    entries = append.entries
-                } else {
-                    entries.append(contentsOf: append.entries)
-                }
-                hardState = append.hardState ?? hardState
-                mustSync = mustSync || append.mustSync
+                log.append(append.entries, append.hardState ?? HardState())
                 if !append.responses.isEmpty { replies.append(.appended(append.responses)) }
             case .saveSnapshot(let snapshot):
-                try save(entries, hardState, mustSync)
-                (entries, hardState, mustSync) = ([], nil, false)
+                try log.commit()
                 try save(snapshot)
                 replies.append(.snapshotSaved(snapshot))
             }
         }
-        try save(entries, hardState, mustSync)
+        try log.commit()
         return replies
-    }
-
-    private mutating func save(_ entries: [Entry], _ hardState: HardState?, _ mustSync: Bool) throws(WALError) {
-        if entries.isEmpty && hardState == nil { return }
-        try log.save(entries: entries, hardState: hardState ?? HardState(), mustSync: mustSync)
     }
 
     private mutating func save(_ snapshot: Snapshot) throws(WALError) {
         let metadata = snapshot.metadata
-        // The file first: a record in the WAL promises that the file is there.
-        try snapshots.save(snapshot)
+        do throws(FileError) {
+            // The file first: a record in the WAL promises that the file is there.
+            try snapshots.save(snapshot)
+        } catch {
+            throw .file(error)
+        }
         try log.saveSnapshot(WALSnapshot(index: metadata.index, term: metadata.term, confState: metadata.confState))
-        try log.releaseLocks(upTo: metadata.index)
+        log.releaseSegments(before: metadata.index)
     }
 
-    /// Makes the next segment ready while nobody waits.
-    package mutating func prepareNextSegment() throws(WALError) {
-        try log.prepareNextSegment()
+    /// Makes the next segment ready while nobody waits. A failure is no harm yet: the cut tries again.
+    package mutating func prepareNextSegment() {
+        try? log.prepareNextSegment()
     }
 
-    package consuming func close() {
-        log.close()
+    package consuming func close() throws(WALError) {
+        try log.close()
     }
 }

@@ -1,0 +1,2 @@
+// libnghttp2, the reference HTTP/2 library: framing, HPACK, flow control and the defences against abuse.
+#include <nghttp2/nghttp2.h>

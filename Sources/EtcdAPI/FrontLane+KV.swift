@@ -1,0 +1,175 @@
+// The KV service.
+
+import Raft
+package import Base
+package import EtcdWire
+import MVCC
+import Replica
+import StateMachine
+import Wire
+
+extension FrontLane {
+    /// A call with one request message. Streams of responses go through here, too.
+    package func call(_ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
+        do throws(EtcdError) {
+            try dispatch(rpc, request, metadata, sink)
+        } catch {
+            sink.finish(error)
+        }
+    }
+
+    private func dispatch(
+        _ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink
+    ) throws(EtcdError) {
+        switch rpc {
+        case .range: try range(try decode { () throws(WireError) in try RangeRequest(decoding: request) }, metadata, sink)
+        case .rangeStream: try rangeStream(try decode { () throws(WireError) in try RangeRequest(decoding: request) }, metadata, sink)
+        case .put:
+            try RequestChecks.check(try decode { () throws(WireError) in try PutRequest(decoding: request) })
+            propose(.put, request, sink, metadata)
+        case .deleteRange:
+            try RequestChecks.check(try decode { () throws(WireError) in try DeleteRangeRequest(decoding: request) })
+            propose(.deleteRange, request, sink, metadata)
+        case .txn: try txn(try decode { () throws(WireError) in try TxnRequest(decoding: request) }, request, metadata, sink)
+        case .compact:
+            try member.authorize(.administration, metadata)
+            _ = try decode { () throws(WireError) in try CompactionRequest(decoding: request) }
+            propose(.compaction, request, sink, metadata)
+        case .alarm, .status, .defragment, .hash, .hashKV, .snapshot, .moveLeader, .downgrade:
+            try maintenance(rpc, request, metadata, sink)
+        case .memberList, .memberAdd, .memberRemove, .memberUpdate, .memberPromote:
+            try cluster(rpc, request, metadata, sink)
+        case .healthCheck, .healthWatch, .healthList:
+            try health(rpc, request, sink)
+        default:
+            throw EtcdError(code: .unimplemented, message: "this server does not implement \(rpc.definition.method) yet")
+        }
+    }
+
+    /// Bytes that are no message get the answer of Go's gRPC.
+    func decode<R>(_ body: () throws(WireError) -> R) throws(EtcdError) -> R {
+        do throws(WireError) {
+            return try body()
+        } catch {
+            throw EtcdError(code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+        }
+    }
+
+    // MARK: Range
+
+    private func range(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
+        try RequestChecks.check(request)
+        try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
+        if request.serializable {
+            answer(request, sink)
+        } else {
+            if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }
+            afterBarrier(.range(request, sink))
+        }
+    }
+
+    func answer(_ request: RangeRequest, _ sink: any ReplySink) {
+        let view = member.view
+        if mayBeLarge(request) {
+            return runChore(.range(view, request)) { [self] result in
+                guard case .range(let outcome) = result else { return }
+                finish(outcome, sink)
+            }
+        }
+        let outcome: Result<RangeAnswer, MVCCError>
+        do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
+        finish(outcome, sink)
+    }
+
+    private func finish(_ outcome: Result<RangeAnswer, MVCCError>, _ sink: any ReplySink) {
+        switch outcome {
+        case .success(let answer): sink.succeed(message(answer.revision, answer.body))
+        case .failure(let error): sink.finish(EtcdError(error))
+        }
+    }
+
+    /// Whether answering here could keep the loop from others.
+    private func mayBeLarge(_ request: RangeRequest) -> Bool {
+        if request.rangeEnd.isEmpty { return false }
+        if request.countOnly && request.revision <= 0 { return false }
+        if request.limit > 0 && request.limit <= Self.inlineRangeKeysMax && request.isPlain { return false }
+        return member.view.liveCount(KeyRange(key: request.key, end: request.rangeEnd)) > Self.inlineRangeKeysMax
+    }
+
+    private func rangeStream(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
+        try RequestChecks.checkStream(request)
+        try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
+        if request.serializable {
+            try startStream(request, sink)
+        } else {
+            afterBarrier(
+                .task { [self] outcome in
+                    do throws(EtcdError) {
+                        if case .failure(let error) = outcome { throw error }
+                        try startStream(request, sink)
+                    } catch {
+                        sink.finish(error)
+                    }
+                })
+        }
+    }
+
+    private func startStream(_ request: RangeRequest, _ sink: any ReplySink) throws(EtcdError) {
+        do throws(MVCCError) {
+            let streamer = try RangeStreamer(request, on: member.view, targetSize: settings.requestBytesMax)
+            try pump(streamer, sink)
+        } catch {
+            throw EtcdError(error)
+        }
+    }
+
+    /// What a slow client may have unsent before its stream pauses.
+    private static let streamQueueBytesMax = 1 << 20
+
+    /// Sends pieces until the client's connection is full; goes on when it has drained.
+    private func pump(_ streamer: RangeStreamer, _ sink: any ReplySink) throws(MVCCError) {
+        var streamer = streamer
+        while !streamer.isFinished, sink.isOpen {
+            if sink.queuedBytes > Self.streamQueueBytesMax {
+                let paused = streamer
+                sink.whenWritable { [self] in
+                    do throws(MVCCError) { try pump(paused, sink) } catch { sink.finish(EtcdError(error)) }
+                }
+                return
+            }
+            let piece = try streamer.next(on: member.view)
+            let response = streamer.isFinished ? message(piece.revision, piece.body) : piece.body
+            var writer = WireWriter(capacity: response.count + 8)
+            writer.explicit(1, response)
+            sink.send(writer.bytes)
+        }
+        if streamer.isFinished { sink.finish(nil) }
+    }
+
+    // MARK: Transactions
+
+    private func txn(
+        _ request: TxnRequest, _ encoded: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink
+    ) throws(EtcdError) {
+        try RequestChecks.check(request, operationsMax: settings.transactionOperationsMax)
+        guard TxnReader.isReadOnly(request) else {
+            return propose(.txn, encoded, sink, metadata)
+        }
+        try member.authorize(.txn(request), metadata)
+        let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
+            do throws(EtcdError) {
+                if case .failure(let error) = outcome { throw error }
+                let reply = try TxnReader(view: member.view).answer(request)
+                sink.succeed(message(reply.revision, reply.body))
+            } catch {
+                sink.finish(error)
+            }
+        }
+        if TxnReader.isSerializable(request) { read(.success(())) } else { afterBarrier(.task(read)) }
+    }
+}
+
+extension RangeRequest {
+    /// Read in order and without looking inside the pairs, so that its limit bounds the work.
+    fileprivate var isPlain: Bool { !hasRevisionFilter && (sortOrder == .none || (sortTarget == .key && sortOrder == .ascend)) }
+}

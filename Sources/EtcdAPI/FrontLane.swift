@@ -1,0 +1,322 @@
+// The lane of the client connections of one event loop: requests in, proposals and barriers out; replies back to whom
+// they belong. Pure: it knows no socket, and time comes as an argument.
+//
+// A request is checked at the door, then either answered from the current view, or put behind a barrier, or proposed.
+// What waits is bounded by the request timeout: nothing is kept longer.
+
+package import BBolt
+package import Base
+package import EtcdWire
+package import MVCC
+package import Membership
+package import Raft
+package import Replica
+package import StateMachine
+import Wire
+
+/// What the front lane may look at of the member; on the lane's own thread.
+package protocol MemberState: AnyObject {
+    /// For reads that are over before the next change.
+    var view: StoreView { get }
+    var raftStatus: RaftBasicStatus { get }
+    var appliedIndex: UInt64 { get }
+    var membership: Membership { get }
+    var alarms: AlarmSet { get }
+    var storageVersion: SemanticVersion? { get }
+    var databaseStatistics: DatabaseStatistics { get }
+    /// Asks permission rules; throws what the client is told.
+    func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
+}
+
+/// What a request wants to do, for the permission check.
+package enum AuthorizationRequest: Sendable {
+    case range(KeyRange)
+    case txn(TxnRequest)
+    case administration
+    case anyUser
+}
+
+package struct FrontSettings: Sendable {
+    package var clusterID: ClusterID
+    package var memberID: MemberID
+    package var requestBytesMax: Int
+    package var transactionOperationsMax: Int
+    package var requestTimeout: Duration
+    package var quotaBytes: UInt64
+    /// Seed of the request identifiers' lower part: wall time in milliseconds at start, so that they don't repeat.
+    package var startMilliseconds: UInt64
+
+    package init(
+        clusterID: ClusterID, memberID: MemberID, requestBytesMax: Int, transactionOperationsMax: Int, requestTimeout: Duration,
+        quotaBytes: UInt64, startMilliseconds: UInt64
+    ) {
+        self.clusterID = clusterID
+        self.memberID = memberID
+        self.requestBytesMax = requestBytesMax
+        self.transactionOperationsMax = transactionOperationsMax
+        self.requestTimeout = requestTimeout
+        self.quotaBytes = quotaBytes
+        self.startMilliseconds = startMilliseconds
+    }
+}
+
+/// Work that reads much or waits for the file; its result comes back under the token.
+package enum Chore: Sendable {
+    case hashKV(StoreView, revision: Int64)
+    case range(StoreView, RangeRequest)
+    case backendHash(ReadTransaction)
+    case imageChunk(DatabaseImage, offset: UInt64, count: Int)
+}
+
+package enum ChoreResult: Sendable {
+    case hashKV(Result<HashKVResult, MVCCError>)
+    case range(Result<RangeAnswer, MVCCError>)
+    case backendHash(Result<UInt32, BBoltError>)
+    case imageChunk([UInt8])
+}
+
+package struct FrontOutbox: Sendable {
+    package var proposals: [Proposal] = []
+    package var barriers: [BarrierID] = []
+    package var chores: [(UInt64, Chore)] = []
+    /// Wishes for a state of the file that holds all that is applied.
+    package var flushes: [UInt64] = []
+    package var defragmentations: [UInt64] = []
+
+    package init() {}
+
+    package var isEmpty: Bool {
+        proposals.isEmpty && barriers.isEmpty && chores.isEmpty && flushes.isEmpty && defragmentations.isEmpty
+    }
+}
+
+package final class FrontLane {
+    /// Replies wait at most for this many proposals that are committed and not applied.
+    package static let applyGapMax: UInt64 = 5000
+    /// Ranges of more keys than this, or without a limit over many keys, are read on another thread.
+    static let inlineRangeKeysMax = 1000
+
+    let settings: FrontSettings
+    unowned let member: any MemberState
+    package var outbox = FrontOutbox()
+    private var nextRequest: UInt64
+    private var nextToken: UInt64 = 1
+    private var proposals: [UInt64: ProposedCall] = [:]
+    private var waitingReads: [(read: WaitingRead, deadline: Instant)] = []
+    private var openBarriers: [BarrierID: [(read: WaitingRead, deadline: Instant)]] = [:]
+    private var nextBarrier: UInt64 = 1
+    var tasks: [UInt64: (ChoreResult) -> Void] = [:]
+    var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
+    var defragmentations: [UInt64: any ReplySink] = [:]
+    /// Set while this member is stopping: everything is refused.
+    package private(set) var isStopped = false
+    private let headerPrefix: [UInt8]
+    /// Now, as of the current turn.
+    package var now = Instant(nanoseconds: 0)
+
+    private struct ProposedCall {
+        var sink: any ReplySink
+        var deadline: Instant
+        var finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)?
+    }
+
+    /// A read behind a barrier.
+    enum WaitingRead {
+        case range(RangeRequest, any ReplySink)
+        case task((Result<Void, EtcdError>) -> Void)
+    }
+
+    package init(_ settings: FrontSettings, member: any MemberState) {
+        self.settings = settings
+        self.member = member
+        // As etcd's: 16 bits of the member, 40 of the start's time, 8 that count.
+        nextRequest = (settings.memberID & 0xffff) << 48 | (settings.startMilliseconds & 0xff_ffff_ffff) << 8
+        headerPrefix = ResponseHeader(clusterID: settings.clusterID, memberID: settings.memberID).encoded().array
+    }
+
+    // MARK: Headers
+
+    /// A response message: header, then the body's fields.
+    func message(_ revision: Int64?, _ body: Bytes, term: UInt64? = nil) -> Bytes {
+        let term = term ?? member.raftStatus.term
+        let shown = revision ?? 0
+        let size =
+            headerPrefix.count + (shown == 0 ? 0 : 1 + varintSize(shown)) + (term == 0 ? 0 : 1 + varintSize(term))
+        var writer = WireWriter(capacity: body.count + size + 4)
+        writer.header(1, length: size)
+        writer.array.append(contentsOf: headerPrefix)
+        writer.field(3, shown)
+        writer.field(4, term)
+        writer.append(body)
+        return writer.bytes
+    }
+
+    func message(_ reply: Reply) -> Bytes {
+        message(reply.revision == 0 ? member.view.latestRevision : reply.revision, reply.body)
+    }
+
+    // MARK: Proposals
+
+    /// Puts a request into the log; the reply goes to `sink`, or to `finish` where something else is to be done with it.
+    func propose(
+        _ kind: RaftRequestKind, _ request: Bytes, _ sink: any ReplySink, _ metadata: CallMetadata,
+        finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)? = nil
+    ) {
+        if isStopped { return sink.finish(.stopped) }
+        let status = member.raftStatus
+        if metadata.requiresLeader, status.lead == 0 { return sink.finish(.noLeader) }
+        if status.commit > member.appliedIndex + Self.applyGapMax { return sink.finish(.requestTooManyRequests) }
+        nextRequest &+= 1
+        let id = nextRequest
+        let data = InternalRaftRequest.encode(header: RequestHeader(id: id), kind: kind, request: request)
+        if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
+        proposals[id] = ProposedCall(sink: sink, deadline: now + settings.requestTimeout, finish: finish)
+        outbox.proposals.append(Proposal(data: data))
+    }
+
+    /// Puts a request of the member's own into the log; nobody waits for it.
+    package func proposeInternally(_ body: InternalRaftRequest.Body) {
+        nextRequest &+= 1
+        outbox.proposals.append(
+            Proposal(data: InternalRaftRequest(header: RequestHeader(id: nextRequest), body: body).encoded()))
+    }
+
+    package func deliver(_ replies: [AppliedReply]) {
+        for reply in replies {
+            guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
+            if let finish = call.finish {
+                finish(reply.outcome, self)
+                continue
+            }
+            switch reply.outcome {
+            case .success(let answer): call.sink.succeed(message(answer))
+            case .failure(let error): call.sink.finish(error)
+            }
+        }
+    }
+
+    // MARK: Barriers
+
+    /// Runs a read once all that was committed before it arrived is applied.
+    func afterBarrier(_ read: WaitingRead) {
+        if isStopped { return fail(read, .stopped) }
+        waitingReads.append((read, now + settings.requestTimeout))
+    }
+
+    /// Ends a burst of requests: all reads that came in it share a barrier.
+    package func closeBurst() {
+        guard !waitingReads.isEmpty else { return }
+        let id = BarrierID(nextBarrier)
+        nextBarrier += 1
+        openBarriers[id] = waitingReads
+        waitingReads.removeAll(keepingCapacity: true)
+        outbox.barriers.append(id)
+    }
+
+    package func barriersPassed(_ barriers: [(BarrierID, BarrierOutcome)]) {
+        for (id, outcome) in barriers {
+            guard let reads = openBarriers.removeValue(forKey: id) else { continue }
+            switch outcome {
+            case .confirmed:
+                for (read, _) in reads { run(read) }
+            case .leaderChanged:
+                for (read, _) in reads { fail(read, .leaderChanged) }
+            case .noLeader:
+                for (read, _) in reads { fail(read, .noLeader) }
+            }
+        }
+    }
+
+    private func run(_ read: WaitingRead) {
+        switch read {
+        case .range(let request, let sink): answer(request, sink)
+        case .task(let body): body(.success(()))
+        }
+    }
+
+    private func fail(_ read: WaitingRead, _ error: EtcdError) {
+        switch read {
+        case .range(_, let sink): sink.finish(error)
+        case .task(let body): body(.failure(error))
+        }
+    }
+
+    // MARK: Time and end
+
+    /// Lets go of what has waited too long; a few times a second.
+    package func expire(now: Instant) {
+        self.now = now
+        for (id, call) in proposals where call.deadline <= now {
+            proposals[id] = nil
+            if let finish = call.finish { finish(.failure(.timeout), self) } else { call.sink.finish(.timeout) }
+        }
+        for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
+            for (read, deadline) in reads where deadline <= now { fail(read, .timeout) }
+            let left = reads.filter { $0.deadline > now }
+            openBarriers[id] = left.isEmpty ? nil : left
+        }
+    }
+
+    /// Everything that waits is told that the server stops; so is everything to come.
+    package func stop() {
+        isStopped = true
+        let calls = proposals
+        proposals = [:]
+        for call in calls.values {
+            if let finish = call.finish { finish(.failure(.stopped), self) } else { call.sink.finish(.stopped) }
+        }
+        let reads = openBarriers.values.flatMap { $0 } + waitingReads
+        openBarriers = [:]
+        waitingReads = []
+        for (read, _) in reads { fail(read, .stopped) }
+        for sink in defragmentations.values { sink.finish(.stopped) }
+        defragmentations = [:]
+        tasks = [:]
+        flushTasks = [:]
+    }
+
+    // MARK: Chores
+
+    func nextTaskToken() -> UInt64 {
+        nextToken += 1
+        return nextToken
+    }
+
+    func runChore(_ chore: Chore, _ finish: @escaping (ChoreResult) -> Void) {
+        let token = nextTaskToken()
+        tasks[token] = finish
+        outbox.chores.append((token, chore))
+    }
+
+    /// Gives `body` a state of the file that holds everything applied until now.
+    func afterFlush(_ body: @escaping (ReadTransaction) -> Void) {
+        let token = nextTaskToken()
+        flushTasks[token] = body
+        outbox.flushes.append(token)
+    }
+
+    package func choreDone(_ token: UInt64, _ result: ChoreResult) {
+        tasks.removeValue(forKey: token)?(result)
+    }
+
+    package func flushed(_ token: UInt64, _ reader: ReadTransaction) {
+        flushTasks.removeValue(forKey: token)?(reader)
+    }
+
+    package func defragmented(_ token: UInt64, _ error: EtcdError?) {
+        guard let sink = defragmentations.removeValue(forKey: token) else { return }
+        if let error { sink.finish(error) } else { sink.succeed(Bytes()) }
+    }
+}
+
+extension EtcdError {
+    package init(_ error: MVCCError) {
+        switch error {
+        case .compacted: self = .compacted
+        case .futureRevision: self = .futureRevision
+        case .backend(let reason): self = EtcdError(code: .unknown, message: "\(reason)")
+        case .corruptRow(let revision):
+            self = EtcdError(code: .dataLoss, message: "the row of revision \(revision.main) is missing or malformed")
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// The lane that owns the state machine: entries in; replies, batches for the file and news for the others out.
+
+package import BBolt
+package import Backend
+package import Base
+import EtcdWire
+import MVCC
+package import RaftWire
+package import StateMachine
+
+/// What leaves the apply lane in one turn.
+package struct ApplyOutbox: Sendable {
+    package var replies: [AppliedReply] = []
+    package var events: [StateEvent] = []
+    package var batches: [SealedBatch] = []
+    /// Changes of raft's configuration, in the order in which raft must hear of them.
+    package var removesLocalMember = false
+    /// Requests to have everything in the file, now fulfilled; the reader shows at least what they asked for.
+    package var flushed: [(UInt64, ReadTransaction)] = []
+
+    package init() {}
+}
+
+package struct ApplyLane: ~Copyable {
+    /// As etcd: the file is written every 100 ms or this many changes.
+    package static let batchOperationsMax = 10_000
+    /// Physical compactions whose rows are gone but not yet out of the file.
+    private var finishedCompaction: (revision: Int64, batch: BatchNumber)?
+    private var compactionWaiters: [AppliedReply] = []
+
+    package var state: StateMachine
+    package var outbox = ApplyOutbox()
+    private let localPrefix: UInt64
+    private var flushWaiters: [(token: UInt64, batch: BatchNumber)] = []
+    private var lastBatch: BatchNumber = 0
+    private var committedBatch: BatchNumber = 0
+
+    /// - Parameter localPrefix: the upper 16 bits of identifiers of requests that this member proposes.
+    package init(state: consuming StateMachine, localPrefix: UInt64) {
+        self.state = state
+        self.localPrefix = localPrefix
+    }
+
+    package var appliedIndex: LogIndex { state.appliedIndex }
+
+    /// Applies one entry.
+    /// - Returns: a change of raft's configuration that raft must hear of before it goes on.
+    package mutating func apply(_ entry: Entry, now: Instant) throws(StateMachineFailure) -> ConfChangeV2? {
+        let applied = try state.apply(entry, wantsReply: true, now: now)
+        if !applied.events.isEmpty { outbox.events += applied.events }
+        if applied.removesLocalMember { outbox.removesLocalMember = true }
+        if let reply = applied.reply, reply.requestID >> 48 == localPrefix {
+            if reply.awaitsCompaction != nil, case .success = reply.outcome {
+                compactionWaiters.append(reply)
+            } else {
+                outbox.replies.append(reply)
+            }
+        }
+        if state.backend.pendingOperations >= Self.batchOperationsMax { seal() }
+        return applied.configurationChange
+    }
+
+    /// Hands what has gathered to the commit lane.
+    package mutating func seal() {
+        guard let batch = state.backend.seal() else { return }
+        lastBatch = batch.number
+        outbox.batches.append(batch)
+    }
+
+    /// Asks for a state of the file that holds all that is applied now; it comes out of the outbox under `token`.
+    package mutating func flush(_ token: UInt64) {
+        seal()
+        flushWaiters.append((token, lastBatch))
+        answerFlushes()
+    }
+
+    private mutating func answerFlushes() {
+        flushWaiters.removeAll { token, batch in
+            guard committedBatch >= batch else { return false }
+            outbox.flushed.append((token, state.backend.fileReader))
+            return true
+        }
+    }
+
+    package var hasUnsealedChanges: Bool { state.backend.hasPendingChanges }
+
+    package mutating func committed(_ result: CommitResult) {
+        committedBatch = max(committedBatch, result.through)
+        state.backend.committed(through: result.through, reader: result.reader)
+        state.databaseSizeBytes = result.statistics.sizeBytes
+        answerCompactions()
+        answerFlushes()
+    }
+
+    // MARK: Compaction
+
+    package var isCompacting: Bool { state.store.isCompacting }
+
+    /// A bounded piece of removing compacted rows.
+    package mutating func compactionSlice() {
+        guard let finished = state.store.compactionSlice(in: &state.backend) else { return }
+        outbox.events.append(.compacted(revision: finished))
+        // Whoever asked for a physical compaction hears of it when a crash cannot undo it.
+        seal()
+        finishedCompaction = (finished, lastBatch)
+        answerCompactions()
+    }
+
+    private mutating func answerCompactions() {
+        guard let finished = finishedCompaction, committedBatch >= finished.batch, !compactionWaiters.isEmpty else { return }
+        compactionWaiters.removeAll { waiter in
+            guard let revision = waiter.awaitsCompaction, revision <= finished.revision else { return false }
+            outbox.replies.append(waiter)
+            return true
+        }
+    }
+}

@@ -1,0 +1,309 @@
+// Carrying the plan out: one straight pass from the directory to lanes that are ready to run. Blocks; done before any
+// lane runs.
+
+import MVCC
+import BBolt
+import Backend
+package import Base
+import EtcdWire
+package import FileIO
+import Membership
+import Raft
+import RaftLog
+import RaftWire
+import StateMachine
+import Wire
+
+/// What an operator is told on the way.
+package enum BootstrapEvent: Sendable {
+    case openedBackend(path: String)
+    case restoredConsistentIndex(LogIndex)
+    case startingLocalMember(MemberID, ClusterID)
+    case restartingLocalMember(MemberID, ClusterID, commit: LogIndex)
+    case forcingRestart(MemberID, ClusterID, walCommit: LogIndex, commit: LogIndex)
+    case repairedLog(String)
+    case storeRestored(revision: Int64)
+    case removedTemporary(String)
+}
+
+package struct BootstrappedMember: ~Copyable {
+    package var replica: CompactReplica
+    package var log: LogLane
+    package var commit: CommitLane
+    package let localID: MemberID
+    package let clusterID: ClusterID
+    /// Whether the member's data were there already.
+    package let wasInitialized: Bool
+
+    /// The lanes, each to be moved to its host.
+    package consuming func lanes() -> (replica: Boxed<CompactReplica>, log: Boxed<LogLane>, commit: Boxed<CommitLane>) {
+        (Boxed(replica), Boxed(log), Boxed(commit))
+    }
+}
+
+/// Carries a lane through places that cannot hold a noncopyable value themselves, such as a closure's capture.
+package final class Boxed<Value: ~Copyable> {
+    package var value: Value
+
+    package init(_ value: consuming Value) {
+        self.value = value
+    }
+}
+
+package struct Bootstrap {
+    private let settings: BootstrapSettings
+    private let fileSystem: any FileSystem
+    private let note: (BootstrapEvent) -> Void
+
+    package init(_ settings: BootstrapSettings, fileSystem: any FileSystem, note: @escaping (BootstrapEvent) -> Void) {
+        self.settings = settings
+        self.fileSystem = fileSystem
+        self.note = note
+    }
+
+    package func run() throws(BootstrapError) -> BootstrappedMember {
+        let hasLog = try prepareDirectories()
+        let committer = try openBackend()
+        switch BootstrapPlan(hasLog: hasLog, settings: settings) {
+        case .newCluster: return try startNew(committer)
+        case .restart: return try restart(committer, forcing: false)
+        case .forceNewCluster: return try restart(committer, forcing: true)
+        case .joinCluster: throw BootstrapError("joining an existing cluster is not built yet")
+        }
+    }
+
+    // MARK: Directory and file
+
+    private func prepareDirectories() throws(BootstrapError) -> Bool {
+        do throws(FileError) {
+            try fileSystem.createDirectory(settings.memberDirectory, mode: 0o700)
+            try fileSystem.createDirectory(settings.snapshotDirectory, mode: 0o700)
+            for name in try snapshots.removeTemporaries() { note(.removedTemporary(name)) }
+            return try WALDirectory.holdsLog(fileSystem, settings.walDirectory)
+        } catch {
+            throw BootstrapError("\(error)")
+        }
+    }
+
+    private var snapshots: SnapshotFiles { SnapshotFiles(fileSystem, directory: settings.snapshotDirectory) }
+
+    private func openBackend() throws(BootstrapError) -> Committer {
+        var options = DatabaseOptions()
+        options.noSync = settings.unsafeNoSync
+        do throws(BBoltError) {
+            let committer = try Committer(path: settings.databasePath, fileSystem: fileSystem, options: options)
+            note(.openedBackend(path: settings.databasePath))
+            return committer
+        } catch {
+            throw BootstrapError("failed to open backend: \(error)")
+        }
+    }
+
+    private var logOptions: WriteAheadLog.Options {
+        WriteAheadLog.Options(unsafeNoSynchronization: settings.unsafeNoSync)
+    }
+
+    // MARK: A new cluster
+
+    private func startNew(_ committer: consuming Committer) throws(BootstrapError) -> BootstrappedMember {
+        let members = settings.initialMembers.map { member in
+            Member(
+                id: Member.identifier(peerURLs: member.peerURLs, token: settings.token), name: member.name,
+                peerURLs: member.peerURLs.sorted())
+        }
+        guard let local = members.first(where: { $0.name == settings.name }) else {
+            throw BootstrapError("couldn't find local name \"\(settings.name)\" in the initial cluster configuration")
+        }
+        let clusterID = Member.clusterIdentifier(of: members.map(\.id))
+        note(.restoredConsistentIndex(0))
+
+        // The log begins with its members, as if a leader of term 1 had added them.
+        let entries = members.sorted { $0.id < $1.id }.enumerated().map { position, member in
+            var context = member
+            context.clientURLs = []
+            let change = ConfChange(type: .addNode, nodeID: member.id, context: Bytes(context.json.encoded))
+            return Entry(term: 1, index: LogIndex(position) + 1, type: .confChange, data: change.encoded())
+        }
+        let hardState = HardState(term: 1, vote: 0, commit: LogIndex(entries.count))
+        let log: WriteAheadLog
+        do throws(WALError) {
+            var created = try WriteAheadLog.create(
+                fileSystem, settings.walDirectory,
+                metadata: LogMetadata(memberID: local.id, clusterID: clusterID).encoded(), options: logOptions)
+            try created.save(entries, hardState)
+            log = created
+        } catch {
+            throw BootstrapError("failed to create WAL: \(error)")
+        }
+        note(.startingLocalMember(local.id, clusterID))
+        var storage = MemoryStorage(hardState: hardState)
+        try? storage.append(entries)
+        return try assemble(
+            committer, log, storage, localID: local.id, clusterID: clusterID, snapshotIndex: 0, wasInitialized: false)
+    }
+
+    // MARK: A member that was here before
+
+    private func restart(_ committer: consuming Committer, forcing: Bool) throws(BootstrapError) -> BootstrappedMember {
+        let reader = committer.beginRead()
+        let meta: StoredMeta
+        do throws(BBoltError) { meta = try StoredMeta(reader) } catch { throw BootstrapError("\(error)") }
+        try checkSchema(meta)
+        note(.restoredConsistentIndex(meta.consistentIndex))
+
+        let start = try startingPoint(meta)
+        var log: WriteAheadLog
+        let metadata: LogMetadata
+        do throws(WALError) {
+            log = try WriteAheadLog.open(fileSystem, settings.walDirectory, at: start, options: logOptions)
+        } catch {
+            throw BootstrapError("failed to read WAL, cannot be repaired: \(error)")
+        }
+        guard let contents = log.takeContents() else { throw BootstrapError("failed to read WAL") }
+        if let damage = contents.tornTail { note(.repairedLog("\(damage)")) }
+        do throws(WireError) {
+            metadata = try LogMetadata(decoding: contents.metadata)
+        } catch {
+            throw BootstrapError("failed to read WAL: its metadata in \(settings.walDirectory) is malformed")
+        }
+
+        var hardState = contents.hardState
+        var entries = contents.entries
+        var confState = try confState(meta, reader, metadata, start)
+        if forcing {
+            try force(&log, &hardState, &entries, &confState, metadata, meta)
+        } else {
+            note(.restartingLocalMember(metadata.memberID, metadata.clusterID, commit: hardState.commit))
+        }
+        hardState.commit = max(hardState.commit, start.index)
+        let position = Snapshot(metadata: SnapshotMetadata(confState: confState, index: start.index, term: start.term))
+        var storage = MemoryStorage(hardState: hardState, snapshot: position)
+        do throws(StorageError) {
+            try storage.append(entries)
+        } catch {
+            throw BootstrapError("the WAL's entries do not follow the snapshot at index \(start.index)")
+        }
+        return try assemble(
+            committer, log, storage, localID: metadata.memberID, clusterID: metadata.clusterID, snapshotIndex: start.index,
+            wasInitialized: true, applied: meta.consistentIndex)
+    }
+
+    private func checkSchema(_ meta: StoredMeta) throws(BootstrapError) {
+        if let version = meta.storageVersion, version.withoutPatch > SemanticVersion.server.withoutPatch {
+            throw BootstrapError(
+                "cannot open \(settings.databasePath): its storage version \(version) is newer than \(SemanticVersion.server)")
+        }
+        if meta.storageVersion == nil, meta.consistentIndex > 0, !meta.hasTerm {
+            throw BootstrapError("cannot open \(settings.databasePath): it is older than 3.5")
+        }
+    }
+
+    /// The newest snapshot record whose changes the file holds.
+    private func startingPoint(_ meta: StoredMeta) throws(BootstrapError) -> WALSnapshot {
+        let recorded: [WALSnapshot]
+        do throws(WALError) {
+            recorded = try WriteAheadLog.validSnapshots(fileSystem, settings.walDirectory)
+        } catch {
+            throw BootstrapError("failed to read WAL: \(error)")
+        }
+        if let newest = recorded.last(where: { $0.index <= meta.consistentIndex }) { return newest }
+        guard let oldest = recorded.first else { return WALSnapshot(index: 0, term: 0) }
+        throw BootstrapError(
+            "\(settings.databasePath) has applied up to index \(meta.consistentIndex), but the WAL in "
+                + "\(settings.walDirectory) begins at snapshot index \(oldest.index)")
+    }
+
+    /// Raft's configuration at the file's index: as stored, or from the members of files that don't store it.
+    private func confState(
+        _ meta: StoredMeta, _ reader: ReadTransaction, _ metadata: LogMetadata, _ start: WALSnapshot
+    ) throws(BootstrapError) -> ConfState {
+        if let text = meta.confState, let json = try? JSONValue(parsing: text) {
+            func list(_ key: String) -> [MemberID] { json[key]?.array?.compactMap(\.unsigned) ?? [] }
+            return ConfState(
+                voters: list("voters"), learners: list("learners"), votersOutgoing: list("voters_outgoing"),
+                learnersNext: list("learners_next"), autoLeave: json["auto_leave"]?.bool ?? false)
+        }
+        return start.confState ?? ConfState()
+    }
+
+    /// Drops what was not committed, and every other member.
+    private func force(
+        _ log: inout WriteAheadLog, _ hardState: inout HardState, _ entries: inout [Entry], _ confState: inout ConfState,
+        _ metadata: LogMetadata, _ meta: StoredMeta
+    ) throws(BootstrapError) {
+        let walCommit = hardState.commit
+        // The commit index alone is not synced: what the file has applied was committed.
+        hardState.commit = max(hardState.commit, meta.consistentIndex)
+        entries.removeAll { $0.index > hardState.commit }
+        var members = Set(confState.voters + confState.learners + confState.votersOutgoing)
+        for entry in entries where entry.index > meta.consistentIndex && entry.type == .confChange {
+            guard let change = try? ConfChange(decoding: entry.data) else { continue }
+            switch change.type {
+            case .addNode, .addLearnerNode: members.insert(change.nodeID)
+            case .removeNode: members.remove(change.nodeID)
+            case .updateNode: break
+            }
+        }
+        var next = hardState.commit + 1
+        var forced: [Entry] = []
+        func add(_ change: ConfChange) {
+            forced.append(Entry(term: hardState.term, index: next, type: .confChange, data: change.encoded()))
+            next += 1
+        }
+        for id in members.sorted() where id != metadata.memberID {
+            add(ConfChange(type: .removeNode, nodeID: id))
+        }
+        if !members.contains(metadata.memberID) {
+            let member = Member(id: metadata.memberID, peerURLs: ["http://localhost:2380", "http://localhost:7001"])
+            add(ConfChange(type: .addNode, nodeID: metadata.memberID, context: Bytes(member.json.encoded)))
+        }
+        entries += forced
+        hardState.commit = next - 1
+        do throws(WALError) {
+            try log.save(forced, hardState)
+        } catch {
+            throw BootstrapError("failed to save hard state and entries: \(error)")
+        }
+        // Raft needs no quorum of members that are about to go.
+        confState = ConfState(voters: [metadata.memberID])
+        note(
+            .forcingRestart(metadata.memberID, metadata.clusterID, walCommit: walCommit, commit: hardState.commit))
+    }
+
+    // MARK: Assembly
+
+    private func assemble(
+        _ committer: consuming Committer, _ log: consuming WriteAheadLog, _ storage: consuming MemoryStorage, localID: MemberID,
+        clusterID: ClusterID, snapshotIndex: LogIndex, wasInitialized: Bool, applied: LogIndex = 0
+    ) throws(BootstrapError) -> BootstrappedMember {
+        let state: StateMachine
+        do throws(StateLoadError) {
+            state = try StateMachine.load(
+                committer.beginRead(), clusterID: clusterID, localID: localID, minimumTTL: settings.minimumLeaseTTL,
+                limits: StateMachineLimits(quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax))
+        } catch {
+            throw BootstrapError("failed to recover from \(settings.databasePath): \(error)")
+        }
+        note(.storeRestored(revision: state.store.currentRevision))
+        let confState = storage.snapshot.metadata.confState
+        // What the file holds needs not be handed out again, as far as the log says it is committed.
+        let resume = max(storage.snapshot.metadata.index, min(applied, storage.hardState.commit))
+        let configuration = RaftConfiguration(
+            id: localID, electionTicks: settings.electionTicks, preVote: settings.preVote, seed: settings.seed, applied: resume)
+        let raft: RaftNode
+        do throws(RaftError) {
+            raft = try RaftNode(configuration, storage: storage)
+        } catch {
+            throw BootstrapError("failed to start raft: \(error)")
+        }
+        let replica = CompactReplica(
+            consensus: ConsensusLane(raft: raft, applied: resume, catchUpEntries: settings.catchUpEntries),
+            apply: ApplyLane(state: state, localPrefix: localID & 0xffff),
+            confState: confState, snapshotIndex: snapshotIndex,
+            configuration: ReplicaConfiguration(
+                snapshotCount: settings.snapshotCount, catchUpEntries: settings.catchUpEntries))
+        return BootstrappedMember(
+            replica: replica, log: LogLane(log: log, snapshots: snapshots), commit: CommitLane(committer: committer),
+            localID: localID, clusterID: clusterID, wasInitialized: wasInitialized)
+    }
+}

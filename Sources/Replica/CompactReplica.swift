@@ -1,0 +1,198 @@
+// Consensus and apply on one thread: the placement for small machines. Messages between the two lanes are array appends,
+// and a linearizable read of a single voter crosses no thread at all.
+
+import Membership
+package import BBolt
+package import Backend
+package import Base
+import EtcdWire
+import MVCC
+package import Raft
+package import RaftWire
+package import StateMachine
+
+/// What a turn of the replica asks of its surroundings.
+package struct ReplicaOutbox: Sendable {
+    package var log: [LogRequest] = []
+    package var commit: [CommitRequest] = []
+    package var peers: [Message] = []
+    package var replies: [AppliedReply] = []
+    package var barriers: [(BarrierID, BarrierOutcome)] = []
+    package var events: [StateEvent] = []
+    package var raftLines: [RaftLogLine] = []
+    package var status: RaftBasicStatus?
+    package var droppedProposals = 0
+    package var removesLocalMember = false
+    /// A snapshot was triggered at this index.
+    package var snapshotTriggered: LogIndex?
+    package var snapshotSaved: LogIndex?
+    package var flushed: [(UInt64, ReadTransaction)] = []
+
+    package init() {}
+}
+
+package struct ReplicaConfiguration: Sendable {
+    package var snapshotCount: UInt64
+    package var catchUpEntries: UInt64
+    /// Entries applied in one turn, so that ticks and sockets get theirs.
+    package static let entriesPerTurn = 4096
+
+    package init(snapshotCount: UInt64, catchUpEntries: UInt64) {
+        self.snapshotCount = snapshotCount
+        self.catchUpEntries = catchUpEntries
+    }
+}
+
+package struct CompactReplica: ~Copyable {
+    package var consensus: ConsensusLane
+    package var apply: ApplyLane
+    package var outbox = ReplicaOutbox()
+    private let configuration: ReplicaConfiguration
+    private var waiting: [CommittedEntries] = []
+    private var confState: ConfState
+    private var snapshotIndex: LogIndex
+    private var snapshotProgress = SnapshotProgress.idle
+    /// The last entry whose changes are in the file.
+    private var committedIndex: LogIndex = 0
+
+    private enum SnapshotProgress {
+        case idle
+        /// Until the file holds everything up to it.
+        case waitingForFile(Snapshot)
+        /// The log lane has it.
+        case saving
+    }
+    /// Barriers that wait for their index to be applied.
+    private var waitingBarriers: [(BarrierID, LogIndex)] = []
+
+    package init(
+        consensus: consuming ConsensusLane, apply: consuming ApplyLane, confState: ConfState, snapshotIndex: LogIndex,
+        configuration: ReplicaConfiguration
+    ) {
+        self.consensus = consensus
+        self.apply = apply
+        self.confState = confState
+        self.snapshotIndex = snapshotIndex
+        committedIndex = self.apply.appliedIndex
+        self.configuration = configuration
+    }
+
+    /// More is to be done than one turn does: call `process` again soon.
+    package var hasMore: Bool { !waiting.isEmpty }
+
+    package mutating func logReplied(_ replies: [LogReply]) {
+        for reply in replies {
+            switch reply {
+            case .appended(let responses): consensus.appended(responses)
+            case .snapshotSaved(let snapshot):
+                snapshotIndex = snapshot.metadata.index
+                snapshotProgress = .idle
+                outbox.snapshotSaved = snapshot.metadata.index
+                consensus.snapshotSaved(snapshot)
+            }
+        }
+    }
+
+    package mutating func committed(_ result: CommitResult) {
+        apply.committed(result)
+        committedIndex = max(committedIndex, result.consistentIndex)
+        advanceSnapshot()
+    }
+
+    /// Runs both lanes until nothing is left to do in this turn.
+    package mutating func process(now: Instant) throws(StateMachineFailure) {
+        var budget = ReplicaConfiguration.entriesPerTurn
+        repeat {
+            consensus.process(now: now)
+            takeConsensus()
+            try applyWaiting(&budget, now: now)
+        } while budget > 0 && consensus.hasWork
+        takeConsensus()
+        releaseBarriers()
+        collectApplied()
+        considerSnapshot()
+    }
+
+    private mutating func takeConsensus() {
+        if consensus.outbox.isEmpty { return }
+        var from = ConsensusOutbox()
+        swap(&from, &consensus.outbox)
+        for append in from.appends { outbox.log.append(.append(append)) }
+        waiting += from.committed
+        outbox.peers += from.peerMessages
+        for (id, outcome) in from.barriers {
+            if case .confirmed(let index) = outcome, index > apply.appliedIndex {
+                waitingBarriers.append((id, index))
+            } else {
+                outbox.barriers.append((id, outcome))
+            }
+        }
+        outbox.raftLines += from.logLines
+        outbox.status = from.status ?? outbox.status
+        outbox.droppedProposals += from.droppedProposals
+    }
+
+    private mutating func applyWaiting(_ budget: inout Int, now: Instant) throws(StateMachineFailure) {
+        while budget > 0, !waiting.isEmpty {
+            let committed = waiting.removeFirst()
+            for entry in committed.entries {
+                let change = try apply.apply(entry, now: now)
+                if let change {
+                    confState = consensus.configurationChanged(change)
+                    apply.state.setConfState(confState)
+                }
+            }
+            budget -= committed.entries.count
+            consensus.entriesApplied(committed.entries.last?.index ?? 0, responses: committed.responses)
+        }
+    }
+
+    private mutating func releaseBarriers() {
+        guard !waitingBarriers.isEmpty else { return }
+        let applied = apply.appliedIndex
+        waitingBarriers.removeAll { id, index in
+            guard index <= applied else { return false }
+            outbox.barriers.append((id, .confirmed(index)))
+            return true
+        }
+    }
+
+    /// Moves what the apply lane has put out, after compaction slices and seals, too.
+    package mutating func collectApplied() {
+        var from = ApplyOutbox()
+        swap(&from, &apply.outbox)
+        outbox.replies += from.replies
+        outbox.events += from.events
+        outbox.flushed += from.flushed
+        for batch in from.batches { outbox.commit.append(.commit(batch)) }
+        outbox.removesLocalMember = outbox.removesLocalMember || from.removesLocalMember
+    }
+
+    // MARK: Snapshots
+
+    private mutating func considerSnapshot() {
+        guard case .idle = snapshotProgress, apply.appliedIndex > snapshotIndex + configuration.snapshotCount else { return }
+        triggerSnapshot()
+    }
+
+    /// Takes a snapshot at the applied index, whatever the count says.
+    package mutating func triggerSnapshot() {
+        let applied = apply.appliedIndex
+        guard case .idle = snapshotProgress, applied > snapshotIndex, let term = consensus.term(at: applied) else { return }
+        outbox.snapshotTriggered = applied
+        snapshotProgress = .waitingForFile(
+            Snapshot(
+                data: apply.state.membership.v2Snapshot,
+                metadata: SnapshotMetadata(confState: confState, index: applied, term: term)))
+        apply.seal()
+        collectApplied()
+        advanceSnapshot()
+    }
+
+    /// The promise of a snapshot record: the file holds everything up to it.
+    private mutating func advanceSnapshot() {
+        guard case .waitingForFile(let snapshot) = snapshotProgress, committedIndex >= snapshot.metadata.index else { return }
+        outbox.log.append(.saveSnapshot(snapshot))
+        snapshotProgress = .saving
+    }
+}
