@@ -1,5 +1,6 @@
 // Changes of the members: from entries that are applied, and from snapshots.
 
+import Base
 package import RaftWire
 
 extension RaftNode {
@@ -25,8 +26,7 @@ extension RaftNode {
     }
 
     private mutating func adopt(_ reconfiguration: Reconfiguration) -> ConfState {
-        tracker.members = reconfiguration.members
-        tracker.progress = reconfiguration.progress
+        tracker.adopt(reconfiguration)
         note(.info, "\(hexadecimal(id)) switched to configuration \(tracker.members)")
         let state = tracker.members.confState
 

@@ -46,9 +46,6 @@ package struct MemberSet: Sendable, Hashable {
 extension MemberSet: CustomStringConvertible {
     /// "(1 2 3)", in hexadecimal.
     package var description: String {
-        "(" + ids.map(hexadecimal).joined(separator: " ") + ")"
+        "(" + ids.map { hexadecimal($0) }.joined(separator: " ") + ")"
     }
 }
-
-/// A member's identifier as raft's log lines write it: lower-case hexadecimal without leading zeroes.
-package func hexadecimal(_ id: UInt64) -> String { String(id, radix: 16) }

@@ -94,3 +94,11 @@ package struct ProgressTracker: Sendable, Hashable {
         hasher.combine(progress)
     }
 }
+
+extension ProgressTracker {
+    /// Takes the members and their progress from a change that has been made.
+    package mutating func adopt(_ reconfiguration: Reconfiguration) {
+        members = reconfiguration.members
+        progress = reconfiguration.progress
+    }
+}
