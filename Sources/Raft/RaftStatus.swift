@@ -55,6 +55,20 @@ package struct RaftBasicStatus: Sendable, Hashable {
     package var role: RaftRole
     /// Whom leadership is being transferred to; 0: nobody.
     package var leadTransferee: MemberID
+
+    package init(
+        id: MemberID, term: Term = 0, vote: MemberID = 0, commit: LogIndex = 0, applied: LogIndex = 0,
+        lead: MemberID = 0, role: RaftRole = .follower, leadTransferee: MemberID = 0
+    ) {
+        self.id = id
+        self.term = term
+        self.vote = vote
+        self.commit = commit
+        self.applied = applied
+        self.lead = lead
+        self.role = role
+        self.leadTransferee = leadTransferee
+    }
 }
 
 package struct RaftStatus: Sendable, Hashable {
