@@ -48,6 +48,7 @@ final class MemberLoop {
     private let logLane: Guarded<LogLane>
     private let commitLane: Guarded<CommitLane>
     private var deferredLog: [LogRequest] = []
+    private var isLogFlushScheduled = false
     private var isTurnScheduled = false
     private var isInTurn = false
     private(set) var isStopping = false
@@ -138,7 +139,6 @@ final class MemberLoop {
             loop.replica.consensus.tick(now: now)
             loop.lane.expire(now: now)
             loop.turn()
-            loop.flushLog()
         }
         every(TimeAmount(configuration.storage.batchInterval)) { loop in
             guard loop.replica.apply.hasUnsealedChanges else { return }
@@ -267,15 +267,22 @@ final class MemberLoop {
         if out.removesLocalMember { logger.warn("the local member was removed from the cluster") }
     }
 
-    /// A commit index alone needs no sync and nobody waits for it: it goes with the next entries, or with the next tick,
-    /// and costs no wake-up of its own.
+    /// A commit index alone needs no sync and nobody waits for it: under load it goes with the next entries and costs no
+    /// wake-up of its own, otherwise it follows soon.
     private func passToLog(_ requests: [LogRequest]) {
         deferredLog += requests
         let isUrgent = requests.contains { request in
             guard case .append(let append) = request else { return true }
             return !append.entries.isEmpty || !append.responses.isEmpty || append.mustSync
         }
-        if isUrgent { flushLog() }
+        if isUrgent { return flushLog() }
+        guard !isLogFlushScheduled else { return }
+        isLogFlushScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: .milliseconds(2)) {
+            bound.value.isLogFlushScheduled = false
+            bound.value.flushLog()
+        }
     }
 
     func flushLog() {

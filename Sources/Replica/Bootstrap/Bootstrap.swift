@@ -231,16 +231,12 @@ package struct Bootstrap {
         let walCommit = hardState.commit
         // The commit index alone is not synced: what the file has applied was committed.
         hardState.commit = max(hardState.commit, meta.consistentIndex)
-        entries.removeAll { $0.index > hardState.commit }
-        var members = Set(confState.voters + confState.learners + confState.votersOutgoing)
-        for entry in entries where entry.index > meta.consistentIndex && entry.type == .confChange {
-            guard let change = try? ConfChange(decoding: entry.data) else { continue }
-            switch change.type {
-            case .addNode, .addLearnerNode: members.insert(change.nodeID)
-            case .removeNode: members.remove(change.nodeID)
-            case .updateNode: break
-            }
+        // And where this member was always alone, its own log was the quorum: all of it was committed.
+        if self.members(confState, entries, after: meta.consistentIndex) == [metadata.memberID], let last = entries.last {
+            hardState.commit = max(hardState.commit, last.index)
         }
+        entries.removeAll { $0.index > hardState.commit }
+        let members = self.members(confState, entries, after: meta.consistentIndex)
         var next = hardState.commit + 1
         var forced: [Entry] = []
         func add(_ change: ConfChange) {
@@ -265,6 +261,20 @@ package struct Bootstrap {
         confState = ConfState(voters: [metadata.memberID])
         note(
             .forcingRestart(metadata.memberID, metadata.clusterID, walCommit: walCommit, commit: hardState.commit))
+    }
+
+    /// Who belongs to the cluster after `entries`, the ones up to `applied` being in `confState` already.
+    private func members(_ confState: ConfState, _ entries: [Entry], after applied: LogIndex) -> Set<MemberID> {
+        var members = Set(confState.voters + confState.learners + confState.votersOutgoing)
+        for entry in entries where entry.index > applied && entry.type == .confChange {
+            guard let change = try? ConfChange(decoding: entry.data) else { continue }
+            switch change.type {
+            case .addNode, .addLearnerNode: members.insert(change.nodeID)
+            case .removeNode: members.remove(change.nodeID)
+            case .updateNode: break
+            }
+        }
+        return members
     }
 
     // MARK: Assembly
