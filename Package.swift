@@ -101,7 +101,7 @@ var targets: [Target] = [
     tests("SimulatedDiskTests", ["Base", "FileIO", "SimulatedDisk"]),
     tests("RaftLogTests", ["Base", "Wire", "RaftWire", "FileIO", "RaftLog", "SimulatedDisk"]),
     tests("BBoltTests", ["Base", "FileIO", "BBolt", "SimulatedDisk"]),
-    tests("BackendTests", ["Base", "FileIO", "BBolt", "Backend"]),
+    tests("BackendTests", ["Base", "FileIO", "SimulatedDisk", "BBolt", "Backend"]),
     tests("MVCCTests", ["Base", "EtcdWire", "FileIO", "SimulatedDisk", "BBolt", "Backend", "MVCC"]),
     tests("LeaseTests", ["Base", "Lease"]),
     tests("AuthTests", ["Base", "Auth"]),

@@ -109,18 +109,12 @@ package struct Committer: ~Copyable {
         } catch {
             throw .file(error)
         }
-        var copyOptions = options
-        copyOptions.noSync = true
-        let copy = try Database.open(temporary, fileSystem: fileSystem, options: copyOptions)
         do throws(BBoltError) {
-            try compactCopy(from: database.beginRead(), to: copy)
-            try copy.synchronize()
+            try writeCopy(to: temporary)
         } catch {
-            copy.close()
             try? fileSystem.removeTree(temporary)
             throw error
         }
-        copy.close()
         do throws(FileError) {
             try fileSystem.rename(temporary, to: path)
         } catch {
@@ -142,6 +136,17 @@ package struct Committer: ~Copyable {
             throw error
         }
         return result()
+    }
+
+    /// A function of its own, so that the copy is gone when it returns: as long as a mapping of it is left, so is its
+    /// lock, closed or not, and the file could not be opened again.
+    private func writeCopy(to temporary: String) throws(BBoltError) {
+        var copyOptions = options
+        copyOptions.noSync = true
+        let copy = try Database.open(temporary, fileSystem: fileSystem, options: copyOptions)
+        defer { copy.close() }
+        try compactCopy(from: database.beginRead(), to: copy)
+        try copy.synchronize()
     }
 
     package consuming func close() {
