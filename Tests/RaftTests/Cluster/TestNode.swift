@@ -51,6 +51,8 @@ final class TestNode {
 
     var id: MemberID { configuration.id }
     var status: RaftBasicStatus { raft.basicStatus }
+    var hasReady: Bool { raft.hasReady }
+    var fullStatus: RaftStatus { raft.status }
     var isLeader: Bool { status.role == .leader }
 
     /// The log as far as it is in memory.
@@ -65,6 +67,8 @@ final class TestNode {
     func step(_ message: Message) throws(RaftError) { try raft.step(message) }
 
     func with<R>(_ body: (inout RaftNode) throws -> R) rethrows -> R { try body(&raft) }
+
+    func drainLog() -> [RaftLogLine] { raft.drainLog() }
 
     func takeReadStates() -> [ReadState] {
         defer { readStates = [] }
