@@ -102,7 +102,8 @@ package struct RaftConfiguration: Sendable {
     func resolved() -> RaftConfiguration {
         var resolved = self
         if maxUncommittedEntriesSize == 0 { resolved.maxUncommittedEntriesSize = .max }
-        if maxCommittedSizePerReady == 0 { resolved.maxCommittedSizePerReady = maxSizePerMessage }
+        // With a limit of 0 nothing would ever be applied; 1 means one entry at a time.
+        if maxCommittedSizePerReady == 0 { resolved.maxCommittedSizePerReady = max(maxSizePerMessage, 1) }
         if maxInflightBytes == 0 { resolved.maxInflightBytes = .max }
         return resolved
     }

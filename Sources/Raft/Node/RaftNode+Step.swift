@@ -8,7 +8,7 @@ extension RaftNode {
     private static let numberMax: UInt64 = 1 << 62
 
     mutating func receive(_ message: Message) throws(RaftError) {
-        try checkNumbers(message)
+        try check(message)
         if message.term > term {
             guard takeHigherTerm(message) else { return }
         } else if message.term != 0 && message.term < term {
@@ -32,9 +32,15 @@ extension RaftNode {
         }
     }
 
-    private func checkNumbers(_ message: Message) throws(RaftError) {
-        if message.term == 0 && message.type.belongsToTerm {
-            throw .malformedMessage("\(message.type) from \(hexadecimal(message.from)) without a term")
+    /// Refuses what no member sends, before it can do harm.
+    private func check(_ message: Message) throws(RaftError) {
+        if message.type.belongsToTerm {
+            if message.term == 0 {
+                throw .malformedMessage("\(message.type) from \(hexadecimal(message.from)) without a term")
+            }
+            if message.from == 0 || (message.from == id && !message.type.goesToOneself) {
+                throw .malformedMessage("\(message.type) from \(hexadecimal(message.from)), which cannot send it")
+            }
         }
         let highest = max(
             max(message.term, message.logTerm), max(message.index, message.commit), message.rejectHint)

@@ -238,37 +238,3 @@ package struct RaftNode: ~Copyable {
         timers.electionTimeout = ticks
     }
 }
-
-extension MessageType {
-    /// Whether only the member itself sends it to itself.
-    package var isLocal: Bool {
-        switch self {
-        case .hup, .beat, .unreachable, .snapshotStatus, .checkQuorum, .storageAppend, .storageAppendResponse,
-            .storageApply, .storageApplyResponse:
-            true
-        default: false
-        }
-    }
-
-    /// Whether it answers something, and so comes from somebody this member knows.
-    package var isResponse: Bool {
-        switch self {
-        case .appendResponse, .voteResponse, .heartbeatResponse, .unreachable, .readIndexResponse, .preVoteResponse,
-            .storageAppendResponse, .storageApplyResponse:
-            true
-        default: false
-        }
-    }
-}
-
-extension MessageType {
-    /// Whether its meaning depends on the sender's term.
-    var belongsToTerm: Bool {
-        switch self {
-        case .append, .appendResponse, .vote, .voteResponse, .snapshot, .heartbeat, .heartbeatResponse, .timeoutNow,
-            .preVote, .preVoteResponse:
-            true
-        default: false
-        }
-    }
-}
