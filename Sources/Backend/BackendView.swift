@@ -71,6 +71,8 @@ package struct RowReader {
     private var cursor: ReadCursor?
     /// Rows from here on are not in the file.
     private let firstUnwritten: Revision?
+    /// Where the cursor stands, if it found something.
+    private var standing: Revision?
 
     init(_ view: BackendView) throws(BBoltError) {
         self.view = view
@@ -86,17 +88,26 @@ package struct RowReader {
             value.withUnsafeBytes(body)
             return true
         }
+        guard try find(revision), let value = cursor?.value else { return false }
+        body(value)
+        return true
+    }
+
+    private mutating func find(_ revision: Revision) throws(BBoltError) -> Bool {
         // On the stack: the key of every row read, in each of thousands of reads.
         var key = (UInt64(0), UInt64(0), UInt8(0))
-        return try withUnsafeMutableBytes(of: &key) { (key) throws(BBoltError) -> Bool in
+        let follows = standing.map { revision == Revision(main: $0.main + 1) || revision == Revision(main: $0.main, sub: $0.sub + 1) }
+        let isFound = try withUnsafeMutableBytes(of: &key) { (key) throws(BBoltError) -> Bool in
             key.storeBytes(of: revision.main.bigEndian, toByteOffset: 0, as: Int64.self)
             key.storeBytes(of: UInt8(ascii: "_"), toByteOffset: 8, as: UInt8.self)
             key.storeBytes(of: revision.sub.bigEndian, toByteOffset: 9, as: Int64.self)
             let wanted = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(key)[..<RevisionKey.size])
-            guard try cursor?.seek(wanted) == true, let cursor, compareBytes(cursor.key, wanted) == 0 else { return false }
-            body(cursor.value)
-            return true
+            // Keys that were written one after another are often read so, too.
+            if follows == true, try cursor?.next() == true, cursor.map({ compareBytes($0.key, wanted) == 0 }) == true { return true }
+            return try cursor?.seek(wanted) == true && cursor.map { compareBytes($0.key, wanted) == 0 } == true
         }
+        standing = isFound ? revision : nil
+        return isFound
     }
 
     package mutating func value(at revision: Revision) throws(BBoltError) -> Bytes? {

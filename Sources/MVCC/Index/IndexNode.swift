@@ -70,16 +70,30 @@ final class IndexNode: @unchecked Sendable {
         return isEqual ? index + 1 : index
     }
 
-    func find(_ key: UnsafeRawBufferPointer) -> KeyHistory? {
-        var node = self
-        while !node.isLeaf { node = node.children[node.childIndex(key)] }
-        let (index, isEqual) = node.keys.search(key)
-        return isEqual ? node.histories[index] : nil
+    /// The history of `key` in the tree below `root`.
+    static func find(_ root: IndexNode, _ key: UnsafeRawBufferPointer) -> KeyHistory? {
+        // Without counting references on the way: `root` keeps every node of its tree alive.
+        withExtendedLifetime(root) {
+            var node = Unmanaged.passUnretained(root)
+            while true {
+                let child: Unmanaged<IndexNode>? = node._withUnsafeGuaranteedRef { node in
+                    if node.isLeaf { return nil }
+                    let index = node.childIndex(key)
+                    return node.children.withUnsafeBufferPointer { Unmanaged.passUnretained($0[index]) }
+                }
+                guard let child else { break }
+                node = child
+            }
+            return node._withUnsafeGuaranteedRef { leaf in
+                let (index, isEqual) = leaf.keys.search(key)
+                return isEqual ? leaf.histories[index] : nil
+            }
+        }
     }
 
     // MARK: Growing
 
-    func insert(_ key: Bytes, _ history: KeyHistory, at index: Int) {
+    func insert(_ key: UnsafeRawBufferPointer, _ history: KeyHistory, at index: Int) {
         if histories.capacity <= Self.widthMax { histories = Self.roomy(histories[...]) }
         keys.insert(key, at: index)
         histories.insert(history, at: index)

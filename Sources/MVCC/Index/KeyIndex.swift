@@ -13,14 +13,14 @@ package struct KeyIndex: Sendable {
     /// Keys that exist now.
     package var liveCount: Int { root.liveCount }
 
-    func history(of key: Bytes) -> KeyHistory? { key.withUnsafeBytes { root.find($0) } }
+    func history(of key: Bytes) -> KeyHistory? { key.withUnsafeBytes { IndexNode.find(root, $0) } }
 
     // MARK: Changes
 
     /// Gives `change` the key's history, nil if it has none yet; what it leaves there is stored.
-    mutating func update(_ key: Bytes, _ change: (inout KeyHistory?) -> Void) {
+    mutating func update(_ key: UnsafeRawBufferPointer, _ change: (inout KeyHistory?) -> Void) {
         IndexNode.makeUnique(&root)
-        let place = key.withUnsafeBytes { Self.update(root, key, $0, &count, change).place }
+        let place = Self.update(root, key, &count, change).place
         if let place, let (separator, right) = root.split(after: place) {
             var separators = PackedKeys()
             separators.insert(separator, at: 0)
@@ -28,14 +28,17 @@ package struct KeyIndex: Sendable {
         }
     }
 
+    mutating func update(_ key: Bytes, _ change: (inout KeyHistory?) -> Void) {
+        key.withUnsafeBytes { update($0, change) }
+    }
+
     /// Changes below `node`, which is ours alone.
     /// - Returns: by how many the live keys grew, and where in `node` something came in, if anything did.
     private static func update(
-        _ node: IndexNode, _ key: Bytes, _ bytes: UnsafeRawBufferPointer, _ count: inout Int,
-        _ change: (inout KeyHistory?) -> Void
+        _ node: IndexNode, _ key: UnsafeRawBufferPointer, _ count: inout Int, _ change: (inout KeyHistory?) -> Void
     ) -> (grown: Int, place: Int?) {
         if node.isLeaf {
-            let (index, isThere) = node.keys.search(bytes)
+            let (index, isThere) = node.keys.search(key)
             if isThere {
                 let wasLive = node.histories[index].isLive
                 // Taken out while it changes, so that its arrays are changed in place.
@@ -57,9 +60,9 @@ package struct KeyIndex: Sendable {
             node.liveCount += grown
             return (grown, index)
         }
-        let index = node.childIndex(bytes)
+        let index = node.childIndex(key)
         IndexNode.makeUnique(&node.children[index])
-        let (grown, place) = update(node.children[index], key, bytes, &count, change)
+        let (grown, place) = update(node.children[index], key, &count, change)
         node.liveCount += grown
         guard let place, let (separator, right) = node.children[index].split(after: place) else { return (grown, nil) }
         node.children.insert(right, at: index + 1)
@@ -79,7 +82,7 @@ package struct KeyIndex: Sendable {
     func forEach(_ range: KeyRange, _ body: (UnsafeRawBufferPointer, KeyHistory) -> Bool) {
         range.key.withUnsafeBytes { start in
             if range.isSingleKey {
-                if let history = root.find(start) { _ = body(start, history) }
+                if let history = IndexNode.find(root, start) { _ = body(start, history) }
             } else if range.isUnbounded {
                 _ = Self.forEach(root, from: start, below: nil, body)
             } else {

@@ -50,14 +50,18 @@ struct PackedKeys: Sendable {
         }
     }
 
-    mutating func insert(_ key: Bytes, at index: Int) {
+    mutating func insert(_ key: UnsafeRawBufferPointer, at index: Int) {
         let at = start(index)
         let needed = bytes.count + key.count
         // A quarter of slack instead of Swift's doubling: a node stops growing when it splits.
         if bytes.capacity < needed { bytes.reserveCapacity(needed + needed / 4) }
-        key.withUnsafeBytes { bytes.insert(contentsOf: $0, at: at) }
+        bytes.insert(contentsOf: key, at: at)
         ends.insert(UInt32(at), at: index)
         for later in index..<ends.count { ends[later] += UInt32(key.count) }
+    }
+
+    mutating func insert(_ key: Bytes, at index: Int) {
+        key.withUnsafeBytes { insert($0, at: index) }
     }
 
     mutating func remove(at index: Int) {

@@ -12,7 +12,7 @@ package struct LeaseAttachment: Sendable {
 
 extension Store {
     /// After so many rows the file's pages read so far are let go of, or a restart would take memory for all of them.
-    private static let rowsBetweenDrops = 1 << 18
+    private static let rowsBetweenDrops = 1 << 16
 
     /// Reads all rows of `reader` in order of revision. A compaction that was begun and not finished goes on.
     /// Into an empty store.
@@ -24,6 +24,8 @@ extension Store {
         var rows = 0
         var leases: [Bytes: LeaseID] = [:]
         guard let bucket = try onBackend({ () throws(BBoltError) in try reader.bucket(Bucket.key.name) }) else { return [] }
+        // Opening the file has looked at every page of it.
+        reader.dropResidentPages()
         var cursor = bucket.cursor()
         var found = try onBackend { () throws(BBoltError) in try cursor.first() }
         while found {
@@ -32,12 +34,11 @@ extension Store {
                 guard let pair = StoredPair(cursor.value) else { throw .corruptRow(rowKey.revision) }
                 // An empty key, as raising the revision by hand leaves one, is a key like others to etcd, too: compaction
                 // and hash treat it so, and no range holds it.
-                let key = Bytes(copying: pair.key)
-                restore(rowKey, key, pair)
+                restore(rowKey, pair)
                 if !rowKey.isTombstone && pair.lease != 0 {
-                    leases[key] = pair.lease
+                    leases[Bytes(copying: pair.key)] = pair.lease
                 } else if !leases.isEmpty {
-                    leases[key] = nil
+                    leases[Bytes(copying: pair.key)] = nil
                 }
             }
             rows += 1
@@ -58,9 +59,9 @@ extension Store {
         return leases.keys.sorted().compactMap { key in leases[key].map { LeaseAttachment(key: key, lease: $0) } }
     }
 
-    private mutating func restore(_ rowKey: RevisionKey, _ key: Bytes, _ pair: StoredPair) {
+    private mutating func restore(_ rowKey: RevisionKey, _ pair: StoredPair) {
         let revision = rowKey.revision
-        index.update(key) { history in
+        index.update(pair.key) { history in
             switch (history == nil, rowKey.isTombstone) {
             case (true, true): history = KeyHistory(tombstone: revision)
             case (true, false):
