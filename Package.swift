@@ -63,7 +63,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
-    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Membership", "Raft", "StateMachine", "Replica"]),
+    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
     // Layer 10

@@ -12,6 +12,7 @@ import EtcdAPI
 import EtcdWire
 import Foundation
 import FrontDoor
+import Lease
 import MVCC
 import Membership
 import NIOCore
@@ -353,6 +354,11 @@ extension MemberLoop: MemberState {
     var alarms: AlarmSet { replica.apply.state.alarms }
     var storageVersion: SemanticVersion? { replica.apply.state.storageVersion }
     var databaseStatistics: DatabaseStatistics { statistics }
+    var lessor: Lessor { replica.apply.state.lessor }
+
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
+        try replica.apply.state.lessor.renew(id, now: Self.now())
+    }
 
     /// Tokens are not built yet: with authentication on, nobody is anybody, and only what needs no user gets through.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError) {

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -117,3 +118,35 @@ def test_quota_alarm(tmp_path):
         etcdctl(member, "defrag")
         assert "NOSPACE" in etcdctl(member, "alarm", "disarm").stdout
         assert etcdctl(member, "put", "a", "b").stdout == "OK\n"
+
+
+def test_leases(member):
+    granted = etcdctl(member, "lease", "grant", "100").stdout
+    lease = re.match(r"lease ([0-9a-f]+) granted with TTL\(100s\)", granted).group(1)
+    etcdctl(member, "put", "held", "x", "--lease", lease)
+    shown = etcdctl(member, "lease", "timetolive", lease, "--keys").stdout
+    assert re.match(rf"lease {lease} granted with TTL\(100s\), remaining\((100|99|98)s\), attached keys\(\[held\]\)", shown)
+    assert lease in etcdctl(member, "lease", "list").stdout
+    assert etcdctl(member, "lease", "keep-alive", lease, "--once").stdout == f"lease {lease} keepalived with TTL(100)\n"
+    assert etcdctl(member, "lease", "revoke", lease).stdout == f"lease {lease} revoked\n"
+    assert etcdctl(member, "get", "held").stdout == ""
+    assert "requested lease not found" in etcdctl(member, "lease", "revoke", lease, check=False).stderr
+
+
+def test_leases_expire_and_survive_a_restart(tmp_path):
+    member = harness.Member(tmp_path / "data")
+    member.start()
+    short = json.loads(etcdctl(member, "lease", "grant", "2", "-w", "json").stdout)["ID"]
+    long = json.loads(etcdctl(member, "lease", "grant", "600", "-w", "json").stdout)["ID"]
+    etcdctl(member, "put", "short", "x", "--lease", f"{short:x}")
+    etcdctl(member, "put", "long", "x", "--lease", f"{long:x}")
+    member.kill()
+    member.start()
+    # Never early: a restarted member gives every lease its whole time again.
+    assert etcdctl(member, "get", "short").stdout == "short\nx\n"
+    deadline = time.monotonic() + 15
+    while etcdctl(member, "get", "short").stdout != "":
+        assert time.monotonic() < deadline, "the lease did not expire"
+    assert etcdctl(member, "get", "long").stdout == "long\nx\n"
+    assert "attached keys([long])" in etcdctl(member, "lease", "timetolive", f"{long:x}", "--keys").stdout
+    member.kill()

@@ -37,7 +37,7 @@ struct LayeringTests {
         "EtcdAPI": (
             8,
             [
-                "Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Membership", "Raft", "StateMachine", "Replica",
+                "Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Membership", "Raft", "StateMachine", "Replica",
             ]
         ),
         "FrontDoor": (
