@@ -7,6 +7,7 @@
 package import BBolt
 package import Base
 package import EtcdWire
+package import Lease
 package import MVCC
 package import Membership
 package import Raft
@@ -24,6 +25,10 @@ package protocol MemberState: AnyObject {
     var alarms: AlarmSet { get }
     var storageVersion: SemanticVersion? { get }
     var databaseStatistics: DatabaseStatistics { get }
+    var lessor: Lessor { get }
+    /// Starts a lease's time anew; on the primary.
+    /// - Returns: the seconds it has now.
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64
     /// Asks permission rules; throws what the client is told.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
 }
@@ -169,6 +174,12 @@ package final class FrontLane {
 
     func message(_ reply: Reply) -> Bytes {
         message(reply.revision == 0 ? member.view.latestRevision : reply.revision, reply.body)
+    }
+
+    /// An identifier nobody has: positive, as clients print it.
+    func newLeaseID() -> LeaseID {
+        nextRequest &+= 1
+        return LeaseID(bitPattern: nextRequest & (UInt64(Int64.max)))
     }
 
     // MARK: Proposals

@@ -61,7 +61,8 @@ package final class EtcdServer {
             member.whenReady = { ready.signal() }
             member.start()
             member.announce()
-            // A single voter has nobody to wait for.
+            // The first turn applies the configuration; a single voter then has nobody to wait for.
+            member.turn()
             member.replica.consensus.campaign()
             member.turn()
             return NIOLoopBound(member, eventLoop: loop)

@@ -107,6 +107,13 @@ extension MemberLoop {
         case .configurationRefused(let reason):
             logger.error("Validation on configuration change failed", [.error(reason)])
         case .clusterVersionSet(let from, let to): clusterVersionSet(from, to, ids)
+        case .storageVersionDiffers(let cluster, let storage):
+            logger.info(
+                "cluster version differs from storage version.",
+                [
+                    .string("cluster-version", cluster.description),
+                    .string("storage-version", storage?.description ?? "3.5.0"),
+                ])
         case .storageVersionSet(let version):
             logger.info("updated storage version", [.string("new-storage-version", version?.description ?? "3.5.0")])
         case .downgradeSet(let state):
@@ -154,12 +161,6 @@ extension MemberLoop {
         }
         logger.info("enabled capabilities for version", [.string("cluster-version", text)])
         logger.info("cluster version is updated", [.string("cluster-version", text)])
-        let storage = storageVersion?.description ?? "3.5.0"
-        if storage != to.withoutPatch.description {
-            logger.info(
-                "cluster version differs from storage version.",
-                [.string("cluster-version", to.description), .string("storage-version", storage)])
-        }
         // A lower version must find a snapshot without what it does not know.
         if let from, to < from {
             logger.info(

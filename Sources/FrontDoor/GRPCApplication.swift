@@ -39,6 +39,7 @@ final class GRPCApplication: HTTP2ServerApplication {
         let bytes = Bytes(Array(message.readableBytesView))
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
+        case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call)
         default:
             guard !call.hasRequest else { return }
             call.hasRequest = true
@@ -49,7 +50,7 @@ final class GRPCApplication: HTTP2ServerApplication {
     func clientFinished(_ stream: ServerStream) {
         guard let call = stream.context as? GRPCCall else { return }
         switch call.rpc {
-        case .reflectionV1, .reflectionV1Alpha: call.finish(nil)
+        case .reflectionV1, .reflectionV1Alpha, .leaseKeepAlive: call.finish(nil)
         default:
             if !call.hasRequest { stream.finish(status: 13, message: "EOF") }
         }

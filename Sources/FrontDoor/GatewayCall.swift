@@ -30,6 +30,7 @@ final class GatewayCall: ReplySink {
                 501, [("content-type", "application/json")] + cors,
                 GatewayJSON.errorBody(EtcdError(code: .unimplemented, message: "Method Not Allowed")))
         }
+        if rpc.definition.streaming == .bidirectional { return startStream(rpc, request, lane, responder, cors) }
         let message: Bytes
         do throws(EtcdError) {
             message = try GatewayJSON.request(body: request.body, of: rpc)
@@ -41,6 +42,26 @@ final class GatewayCall: ReplySink {
             metadata.token = token.hasPrefix("Bearer ") ? String(token.dropFirst(7)) : token
         }
         lane.call(rpc, message, metadata, GatewayCall(rpc, responder, cors))
+    }
+
+    /// The body of a stream holds one request after the other; their answers are lines.
+    private static func startStream(
+        _ rpc: RPC, _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)]
+    ) {
+        let call = GatewayCall(rpc, responder, cors)
+        guard rpc == .leaseKeepAlive else { return lane.call(rpc, Bytes(), CallMetadata(isGateway: true), call) }
+        var scanner = JSONScanner(request.body)
+        do throws(EtcdError) {
+            while true {
+                let value: Bytes?
+                do throws(JSONScanError) { value = try scanner.next() } catch { throw GatewayJSON.failure(error) }
+                guard let value else { break }
+                lane.keepAlive(try GatewayJSON.request(value: value, of: rpc), call)
+            }
+            call.finish(nil)
+        } catch {
+            call.finish(error)
+        }
     }
 
     private static func fail(_ error: EtcdError, _ responder: any HTTPResponder, _ cors: [(String, String)]) {

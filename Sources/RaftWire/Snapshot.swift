@@ -1,68 +1,13 @@
-// Configurations, snapshots and their record in the WAL.
+// A state that stands for all of the log up to its index.
 
 package import Base
 package import Wire
 
-/// Who votes, who learns, and, in a joint configuration, who voted before and who will learn after.
-package struct ConfState: Sendable, Hashable {
-    package var voters: [MemberID]
-    package var learners: [MemberID]
-    package var votersOutgoing: [MemberID]
-    package var learnersNext: [MemberID]
-    package var autoLeave: Bool
-
-    package init(
-        voters: [MemberID] = [], learners: [MemberID] = [], votersOutgoing: [MemberID] = [], learnersNext: [MemberID] = [],
-        autoLeave: Bool = false
-    ) {
-        self.voters = voters
-        self.learners = learners
-        self.votersOutgoing = votersOutgoing
-        self.learnersNext = learnersNext
-        self.autoLeave = autoLeave
-    }
-
-    package init(decoding bytes: Bytes) throws(WireError) {
-        self.init()
-        var reader = WireReader(bytes)
-        while let field = try reader.next() {
-            switch field.number {
-            case 1: try Self.append(field, &reader, to: &voters)
-            case 2: try Self.append(field, &reader, to: &learners)
-            case 3: try Self.append(field, &reader, to: &votersOutgoing)
-            case 4: try Self.append(field, &reader, to: &learnersNext)
-            case 5: autoLeave = try reader.bool(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    /// One element, or several packed.
-    private static func append(
-        _ field: WireReader.Field, _ reader: inout WireReader, to list: inout [MemberID]
-    ) throws(WireError) {
-        if field.type == .lengthDelimited {
-            var packed = WireReader(try reader.bytes(field))
-            while !packed.isAtEnd { list.append(try packed.varint()) }
-        } else {
-            list.append(try reader.uint64(field))
-        }
-    }
-
-    package func encoded() -> Bytes {
-        var writer = WireWriter()
-        for id in voters { writer.explicit(1, id) }
-        for id in learners { writer.explicit(2, id) }
-        for id in votersOutgoing { writer.explicit(3, id) }
-        for id in learnersNext { writer.explicit(4, id) }
-        writer.explicit(5, autoLeave ? 1 : 0)
-        return writer.bytes
-    }
-}
-
-package struct SnapshotMetadata: Sendable, Hashable {
+package struct SnapshotMetadata: WireMessage {
     package var confState: ConfState
+    /// The last index that the snapshot contains.
     package var index: LogIndex
+    /// That entry's term.
     package var term: Term
 
     package init(confState: ConfState = ConfState(), index: LogIndex = 0, term: Term = 0) {
@@ -84,16 +29,19 @@ package struct SnapshotMetadata: Sendable, Hashable {
         }
     }
 
-    package func encoded() -> Bytes {
-        var writer = WireWriter()
-        writer.explicit(1, confState.encoded())
+    package var encodedSize: Int {
+        lengthDelimitedFieldSize(confState.encodedSize) + numberFieldSize(index) + numberFieldSize(term)
+    }
+
+    package func encode(into writer: inout WireWriter) {
+        writer.message(1, confState)
         writer.explicit(2, index)
         writer.explicit(3, term)
-        return writer.bytes
     }
 }
 
-package struct Snapshot: Sendable, Hashable {
+package struct Snapshot: WireMessage {
+    /// The application's; etcd keeps its v2 store's JSON here.
     package var data: Bytes
     package var metadata: SnapshotMetadata
 
@@ -102,6 +50,7 @@ package struct Snapshot: Sendable, Hashable {
         self.metadata = metadata
     }
 
+    /// Whether this is no snapshot at all.
     package var isEmpty: Bool { metadata.index == 0 }
 
     package init(decoding bytes: Bytes) throws(WireError) {
@@ -116,54 +65,13 @@ package struct Snapshot: Sendable, Hashable {
         }
     }
 
-    package func encoded() -> Bytes {
-        var writer = WireWriter(capacity: data.count + 64)
+    package var encodedSize: Int {
+        let metadataSize = lengthDelimitedFieldSize(metadata.encodedSize)
+        return data.isEmpty ? metadataSize : metadataSize + lengthDelimitedFieldSize(data.count)
+    }
+
+    package func encode(into writer: inout WireWriter) {
         writer.field(1, data)
-        writer.explicit(2, metadata.encoded())
-        return writer.bytes
+        writer.message(2, metadata)
     }
-}
-
-/// The WAL's record of a snapshot (`walpb.Snapshot`).
-package struct WALSnapshot: Sendable, Hashable {
-    package var index: LogIndex
-    package var term: Term
-    /// Nil in the record of the empty snapshot, and in records of versions before 3.5.
-    package var confState: ConfState?
-
-    package init(index: LogIndex, term: Term, confState: ConfState? = nil) {
-        self.index = index
-        self.term = term
-        self.confState = confState
-    }
-
-    package init(decoding bytes: Bytes) throws(WireError) {
-        self.init(index: 0, term: 0)
-        var reader = WireReader(bytes)
-        while let field = try reader.next() {
-            switch field.number {
-            case 1: index = try reader.uint64(field)
-            case 2: term = try reader.uint64(field)
-            case 3: confState = try ConfState(decoding: try reader.bytes(field))
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    package func encoded() -> Bytes {
-        var writer = WireWriter()
-        writer.explicit(1, index)
-        writer.explicit(2, term)
-        if let confState { writer.explicit(3, confState.encoded()) }
-        return writer.bytes
-    }
-}
-
-/// What a record of the WAL is (`walpb.Record.type`).
-package enum WALRecordType: Int64, Sendable {
-    case metadata = 1
-    case entry = 2
-    case state = 3
-    case crc = 4
-    case snapshot = 5
 }
