@@ -31,7 +31,7 @@ private struct Member: ~Copyable {
         let committer = try Committer(path: "db", fileSystem: disk, options: smallOptions())
         let backend = try Backend(reader: committer.beginRead())
         var store = Store()
-        let attachments = try store.restore(backend.fileReader)
+        let attachments = try store.restore(backend.fileReader, rowsPerChunk: 7)
         self.disk = disk
         self.committer = committer
         self.backend = backend

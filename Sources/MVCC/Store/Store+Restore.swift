@@ -18,10 +18,15 @@ extension Store {
     /// Into an empty store.
     /// - Returns: which keys hang on which leases.
     package mutating func restore(_ reader: ReadTransaction) throws(MVCCError) -> [LeaseAttachment] {
+        try restore(reader, rowsPerChunk: RestoreChunk.rowsMaxDefault)
+    }
+
+    mutating func restore(_ reader: ReadTransaction, rowsPerChunk: Int) throws(MVCCError) -> [LeaseAttachment] {
         let meta = try onBackend { () throws(BBoltError) in try StoredMeta(reader) }
         let (finished, scheduled) = (meta.finishedCompactRevision, meta.scheduledCompactRevision)
         var current: Int64 = 1
         var rows = 0
+        var chunk = RestoreChunk(rowsMax: rowsPerChunk)
         var leases: [Bytes: LeaseID] = [:]
         guard let bucket = try onBackend({ () throws(BBoltError) in try reader.bucket(Bucket.key.name) }) else { return [] }
         // Opening the file has looked at every page of it.
@@ -34,7 +39,8 @@ extension Store {
                 guard let pair = StoredPair(cursor.value) else { throw .corruptRow(rowKey.revision) }
                 // An empty key, as raising the revision by hand leaves one, is a key like others to etcd, too: compaction
                 // and hash treat it so, and no range holds it.
-                restore(rowKey, pair)
+                chunk.append(rowKey, pair)
+                if chunk.isFull { chunk.drain(into: &index) }
                 if !rowKey.isTombstone && pair.lease != 0 {
                     leases[Bytes(copying: pair.key)] = pair.lease
                 } else if !leases.isEmpty {
@@ -45,6 +51,7 @@ extension Store {
             if rows % Self.rowsBetweenDrops == 0 { reader.dropResidentPages() }
             found = try onBackend { () throws(BBoltError) in try cursor.next() }
         }
+        chunk.drain(into: &index)
         reader.dropResidentPages()
 
         let isCompacted = try onBackend { () throws(BBoltError) in
@@ -57,19 +64,5 @@ extension Store {
             currentRevision: max(current, finished, scheduled), compactRevision: isCompacted ? max(finished, scheduled) : -1)
         if scheduled > finished { removal = Removal(revision: scheduled) }
         return leases.keys.sorted().compactMap { key in leases[key].map { LeaseAttachment(key: key, lease: $0) } }
-    }
-
-    private mutating func restore(_ rowKey: RevisionKey, _ pair: StoredPair) {
-        let revision = rowKey.revision
-        index.update(pair.key) { history in
-            switch (history == nil, rowKey.isTombstone) {
-            case (true, true): history = KeyHistory(tombstone: revision)
-            case (true, false):
-                history = KeyHistory(restoring: revision, createRevision: pair.createRevision, version: pair.version)
-            case (false, true): history?.delete(revision)
-            case (false, false):
-                history?.restorePut(revision, createRevision: pair.createRevision, version: pair.version)
-            }
-        }
     }
 }
