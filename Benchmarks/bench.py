@@ -86,6 +86,8 @@ def h2load(member, method, message, connections, streams, requests, folder):
     seconds = time.monotonic() - begun
     cpu = cpu_seconds(member.process.pid) - before
     done = [line for line in result.stdout.splitlines() if line.startswith("requests:")]
+    if os.environ.get("BENCH_VERBOSE"):
+        print(member.program[-20:], [l for l in result.stdout.splitlines() if l.startswith("finished")], file=sys.stderr)
     if not done or f"{requests} succeeded" not in done[0]:
         raise SystemExit(f"{method} failed: {done or result.stderr}")
     rate = [line for line in result.stdout.splitlines() if line.startswith("finished in")][0]
