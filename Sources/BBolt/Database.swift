@@ -95,115 +95,66 @@ package final class Database: Sendable {
             if !isLocked { throw .locked(path: path) }
         }
         var size = try onFile { () throws(FileError) in try file.size() }
-        if size == 0 {
+        if try isUnbegun(file, size, options) {
             if options.readOnly { throw .noValidMeta(path: path, reason: "the file is empty") }
-            try initialize(file, path, fileSystem, options)
+            try initialize(file, options)
             size = try onFile { () throws(FileError) in try file.size() }
         }
-        let meta = try readMeta(file, path, size)
+        if !options.readOnly {
+            // Whoever created it may not have got so far as to make its name durable.
+            try onFile { () throws(FileError) in try fileSystem.syncDirectory(parentDirectory(of: path)) }
+        }
+        let meta = try MetaPages.current(file, path, size)
         guard size >= meta.highWater * UInt64(meta.pageSize) else {
             throw .noValidMeta(path: path, reason: "the file has \(size) bytes, its pages need \(meta.highWater * UInt64(meta.pageSize))")
         }
         let region = try map(file, size, options)
         let source = PageSource(path: path, meta: meta, region: region, limit: Int(size))
-        let freelist = options.readOnly ? Freelist() : try loadFreelist(source)
+        // The tree itself says which pages are free, whatever list is stored; the walk also finds the damage that would
+        // make writing dangerous.
+        var freelist = Freelist()
+        if !options.readOnly {
+            var walk = PageWalk(source)
+            freelist = Freelist(free: try walk.unreachablePages())
+        }
         return Database(path: path, options: options, file: file, source: source, freelist: freelist)
     }
 
     private static func map(_ file: any File, _ size: UInt64, _ options: DatabaseOptions) throws(BBoltError) -> MappedRegion {
-        var length = options.reservedMapBytes
+        var length = max(options.reservedMapBytes, options.pageSize)
         while length < Int(size) { length *= 2 }
         return try onFile { () throws(FileError) in try file.map(length: length) }
     }
 
-    /// Two metas, an empty freelist and an empty leaf as root, as bbolt begins.
-    private static func initialize(
-        _ file: any File, _ path: String, _ fileSystem: any FileSystem, _ options: DatabaseOptions
-    ) throws(BBoltError) {
+    /// Of a new file: two metas, the freelist, the root.
+    private static let initialPages: UInt64 = 4
+
+    /// Empty, or left behind by a creation that a crash interrupted before there was a meta.
+    private static func isUnbegun(_ file: any File, _ size: UInt64, _ options: DatabaseOptions) throws(BBoltError) -> Bool {
+        if size == 0 { return true }
+        if size > initialPages * UInt64(options.pageSize) { return false }
+        return try onFile { () throws(FileError) in
+            try file.read(count: 2 * options.pageSize, at: 0).allSatisfy { $0 == 0 }
+        }
+    }
+
+    /// Two metas, an empty freelist and an empty leaf as root, as bbolt begins. The metas come last, so that there is
+    /// either none or one with all it needs.
+    private static func initialize(_ file: any File, _ options: DatabaseOptions) throws(BBoltError) {
         let size = options.pageSize
-        var bytes: [UInt8] = []
+        var metas: [UInt8] = []
         for transaction in 0...1 {
-            bytes += Meta(
-                pageSize: UInt32(size), root: 3, freelist: 2, highWater: 4, transaction: UInt64(transaction)
+            metas += Meta(
+                pageSize: UInt32(size), root: 3, freelist: 2, highWater: initialPages, transaction: UInt64(transaction)
             ).page(size: size)
         }
-        var freelist = [UInt8](repeating: 0, count: size)
-        freelist.store(UInt64(2), at: 0)
-        freelist.store(PageLayout.freelistFlag, at: 8)
-        bytes += freelist + Node.encode([], isLeaf: true, page: 3, pageSize: size)
+        let pages = FreelistPage.encode([], page: 2, pages: 1, pageSize: size) + Node.encode([], isLeaf: true, page: 3, pageSize: size)
         try onFile { () throws(FileError) in
-            try file.write(Bytes(bytes), at: 0)
+            try file.write(Bytes(pages), at: 2 * UInt64(size))
             try file.synchronizeData()
-            try fileSystem.syncDirectory(parentDirectory(of: path))
+            try file.write(Bytes(metas), at: 0)
+            try file.synchronizeData()
         }
-    }
-
-    /// The valid meta of the later transaction.
-    private static func readMeta(_ file: any File, _ path: String, _ size: UInt64) throws(BBoltError) -> Meta {
-        func meta(at offset: UInt64) throws(BBoltError) -> Result<Meta, MetaProblem> {
-            let bytes = try onFile { () throws(FileError) in
-                try file.read(count: PageLayout.headerSize + PageLayout.metaSize, at: offset)
-            }
-            return bytes.withUnsafeBytes { Meta.read($0) }
-        }
-        func isPlausible(_ meta: Meta) -> Bool {
-            meta.pageSize >= 512 && meta.pageSize <= 1 << 24 && meta.pageSize.nonzeroBitCount == 1 && meta.highWater >= 3
-                && meta.highWater < UInt64(Int.max) / UInt64(meta.pageSize)
-        }
-        var found: [Meta] = []
-        var reason = "invalid database"
-        switch try meta(at: 0) {
-        case .success(let first): found.append(first)
-        case .failure(let problem): reason = problem.reason
-        }
-        // The second meta is one page in, of a size the first may no longer tell.
-        if let first = found.first, isPlausible(first) {
-            if case .success(let second) = try meta(at: UInt64(first.pageSize)) { found.append(second) }
-        } else {
-            var offset: UInt64 = 512
-            while offset <= 16 << 20, offset < size {
-                if case .success(let second) = try meta(at: offset), UInt64(second.pageSize) == offset {
-                    found.append(second)
-                    break
-                }
-                offset *= 2
-            }
-        }
-        guard let latest = found.filter(isPlausible).max(by: { $0.transaction < $1.transaction }) else {
-            throw .noValidMeta(path: path, reason: reason)
-        }
-        return latest
-    }
-
-    private static func loadFreelist(_ source: PageSource) throws(BBoltError) -> Freelist {
-        if source.meta.freelist == Meta.noFreelist {
-            var walk = PageWalk(source)
-            return Freelist(free: try walk.unreachablePages())
-        }
-        let page = source.meta.freelist
-        let bytes = try source.bytes(page)
-        guard bytes.number(8, as: UInt16.self) & PageLayout.freelistFlag != 0 else {
-            throw source.problem(page, "not a freelist page")
-        }
-        var count = Int(bytes.number(10, as: UInt16.self))
-        var offset = PageLayout.headerSize
-        if count == Int(PageLayout.manyFreePages) {
-            count = Int(clamping: bytes.number(offset, as: UInt64.self))
-            offset += 8
-        }
-        guard count <= (bytes.count - offset) / 8 else { throw source.problem(page, "\(count) free pages do not fit") }
-        var ids: [PageID] = []
-        ids.reserveCapacity(count)
-        for index in 0..<count {
-            let id: PageID = bytes.number(offset + index * 8)
-            guard id >= 2, id < source.meta.highWater else { throw source.problem(page, "free page \(id) is none of the file's") }
-            ids.append(id)
-        }
-        ids.sort()
-        for index in ids.indices.dropFirst() where ids[index] == ids[index - 1] {
-            throw source.problem(page, "page \(ids[index]) is free twice")
-        }
-        return Freelist(free: ids)
     }
 
     // MARK: Transactions

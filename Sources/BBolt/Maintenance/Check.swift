@@ -7,9 +7,30 @@ extension ReadTransaction {
     package func check() -> [String] {
         var problems: [String] = []
         var walk = PageWalk(source)
-        do throws(BBoltError) { try walk.walk() } catch { problems.append(error.description) }
+        do throws(BBoltError) {
+            try walk.walk()
+            try checkFreelist(walk, &problems)
+        } catch {
+            // Without a tree to rely on the rest could go on without end.
+            return [error.description]
+        }
         checkOrder(of: BucketRoot(page: source.meta.root, sequence: 0), name: "root", depth: 0, &problems)
         return problems
+    }
+
+    /// A stored freelist names just the pages that are not reached.
+    private func checkFreelist(_ walk: PageWalk, _ problems: inout [String]) throws(BBoltError) {
+        guard source.meta.freelist != Meta.noFreelist else { return }
+        var free = try FreelistPage.read(source)[...]
+        for page in 2..<source.meta.highWater {
+            let isFree = free.first == page
+            if isFree { free.removeFirst() }
+            switch (isFree, walk.isReached(page)) {
+            case (true, true): problems.append("page \(page): reachable freed")
+            case (false, false): problems.append("page \(page): unreachable unfreed")
+            default: continue
+            }
+        }
     }
 
     private func checkOrder(of root: BucketRoot, name: String, depth: Int, _ problems: inout [String]) {

@@ -15,10 +15,11 @@ package struct DatabaseImage: Sendable {
         self.transaction = transaction
         let meta = transaction.source.meta
         var older = meta
-        older.transaction = meta.transaction - 1
-        // Each on its own place: transaction t on page t mod 2. The older one's freelist is the same.
-        let pages = [meta, older].sorted { $0.transaction % 2 < $1.transaction % 2 }
-        head = pages.flatMap { $0.page(size: Int(meta.pageSize)) }
+        // The other meta, as if one commit older; before the first there was none.
+        if older.transaction > 0 { older.transaction -= 1 }
+        let place = meta.transaction % 2
+        let pages = [meta.page(size: Int(meta.pageSize), id: place), older.page(size: Int(meta.pageSize), id: 1 - place)]
+        head = place == 0 ? pages[0] + pages[1] : pages[1] + pages[0]
         sizeBytes = transaction.sizeBytes
     }
 

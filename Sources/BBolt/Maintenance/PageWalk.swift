@@ -45,7 +45,7 @@ struct PageWalk {
         }
     }
 
-    /// The roots of the buckets on a leaf, and of buckets in inline buckets.
+    /// The roots of the buckets on a leaf. Inline ones hold no buckets: nobody writes such.
     private func addBuckets(
         of page: PageView, _ depth: Int, _ open: inout [(page: PageID, depth: Int)]
     ) throws(BBoltError) {
@@ -55,8 +55,10 @@ struct PageWalk {
             if root.inline == nil {
                 open.append((root.page, depth + 1))
             } else {
-                guard depth < PageLayout.depthMax else { throw source.problem(page.id, "inline buckets nest too deep") }
-                try addBuckets(of: try root.view(in: source), depth + 1, &open)
+                let image = try root.view(in: source)
+                for index in 0..<image.count where image.flags(index) & PageLayout.bucketElementFlag != 0 {
+                    throw source.problem(page.id, "a bucket within an inline bucket")
+                }
             }
         }
     }

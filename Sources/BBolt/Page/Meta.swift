@@ -17,6 +17,17 @@ struct Meta: Sendable, Equatable {
     var highWater: PageID
     var transaction: TransactionID
 
+    /// The largest page whose elements a page's 16-bit count can still number, each element taking 17 bytes at least.
+    private static let pageSizeMax: UInt32 = 1 << 20
+    /// No file has seen so many commits; numbers above it could overflow.
+    private static let transactionMax: TransactionID = 1 << 62
+
+    /// Whether the numbers can be worked with: a right checksum says only that somebody meant them.
+    var isPlausible: Bool {
+        pageSize >= 512 && pageSize <= Self.pageSizeMax && pageSize.nonzeroBitCount == 1 && highWater >= 3
+            && highWater < UInt64(Int.max) / UInt64(pageSize) && transaction < Self.transactionMax
+    }
+
     /// The bytes behind the page header.
     var encoded: [UInt8] {
         var bytes = [UInt8](repeating: 0, count: PageLayout.metaSize)
@@ -34,10 +45,11 @@ struct Meta: Sendable, Equatable {
         return bytes
     }
 
-    /// A whole page with the header; meta of transaction t lives on page t mod 2.
-    func page(size: Int) -> [UInt8] {
+    /// A whole page with the header.
+    /// - Parameter id: 0 or 1; by default where the meta of the transaction belongs.
+    func page(size: Int, id: PageID? = nil) -> [UInt8] {
         var page = [UInt8](repeating: 0, count: size)
-        page.store(transaction % 2, at: 0)
+        page.store(id ?? transaction % 2, at: 0)
         page.store(PageLayout.metaFlag, at: 8)
         page.replaceSubrange(PageLayout.headerSize..<PageLayout.headerSize + PageLayout.metaSize, with: encoded)
         return page

@@ -53,6 +53,8 @@ struct BucketRoot: Sendable {
     var sequence: UInt64
     /// With `page` 0: the bytes of the inline page in the mapping, from their start to their end.
     var inline: Range<Int>?
+    /// The page in which an inline bucket lies.
+    private var holder: PageID = 0
 
     /// - Parameter value: a bucket element's value inside `source.region`.
     init(value: UnsafeRawBufferPointer, in source: PageSource, page holder: PageID) throws(BBoltError) {
@@ -60,6 +62,7 @@ struct BucketRoot: Sendable {
         page = value.number(0)
         sequence = value.number(8)
         inline = nil
+        self.holder = holder
         if page == 0 {
             guard value.count >= PageLayout.bucketHeaderSize + PageLayout.headerSize,
                 let start = value.baseAddress, let base = source.region.bytes.baseAddress
@@ -83,7 +86,7 @@ struct BucketRoot: Sendable {
             guard view.isLeaf else { throw PageProblem("an inline bucket that is no leaf") }
             return view
         } catch {
-            throw source.problem(0, error.reason)
+            throw source.problem(holder, error.reason)
         }
     }
 }

@@ -24,7 +24,9 @@ package struct ReadCursor {
 
     /// The bucket stood on, where `isBucket`.
     package func bucket() throws(BBoltError) -> ReadBucket {
-        ReadBucket(transaction: home.transaction, root: try BucketRoot(value: value, in: source, page: holder))
+        // Only buckets of plain keys are kept inline; anything else could nest without end.
+        guard home.root.inline == nil else { throw source.problem(holder, "a bucket within an inline bucket") }
+        return ReadBucket(transaction: home.transaction, root: try BucketRoot(value: value, in: source, page: holder))
     }
 
     // MARK: Moves; each says whether it ended on an element
@@ -40,6 +42,7 @@ package struct ReadCursor {
         stack = [Level(page: page, index: max(0, page.count - 1))]
         try descend { $0.count - 1 }
         if let level = stack.last, level.page.isLeaf { stack[stack.count - 1].index = max(0, level.page.count - 1) }
+        if let level = stack.last, level.page.count == 0 { return try previous() }
         return try read()
     }
 

@@ -28,6 +28,8 @@ final class Node {
     var children: [Node] = []
     /// Elements were removed: at commit it may have to merge with a sibling.
     var isUnbalanced = false
+    /// It differs from its page: only such a node is written at commit.
+    var isChanged = false
     var isSpilled = false
 
     init(isLeaf: Bool, parent: Node?, page: PageID = 0, pageCount: UInt64 = 0, inodes: [Inode] = []) {
@@ -42,6 +44,8 @@ final class Node {
 
     /// The elements of a page: one copy of its bytes, of which keys and values are windows.
     convenience init(view: PageView, pageSize: Int, parent: Node?) throws(PageProblem) {
+        // A window on bytes reaches over 4 GiB at most; no page of ours comes near.
+        guard view.bytes.count <= Int(UInt32.max) else { throw PageProblem("\(view.bytes.count) bytes are no page") }
         let storage = Array(view.bytes)
         guard let base = view.bytes.baseAddress else { throw PageProblem("an empty page") }
         func window(_ slice: UnsafeRawBufferPointer) -> Bytes {
@@ -87,6 +91,7 @@ final class Node {
 
     /// Replaces the element under `oldKey`, or inserts one there.
     func put(_ oldKey: Bytes, _ inode: Inode) {
+        isChanged = true
         let index = lowerBound(oldKey)
         if index < inodes.count, inodes[index].key == oldKey {
             inodes[index] = inode
@@ -98,8 +103,13 @@ final class Node {
     func remove(_ key: Bytes) {
         let index = lowerBound(key)
         guard index < inodes.count, inodes[index].key == key else { return }
+        removeInode(at: index)
+    }
+
+    func removeInode(at index: Int) {
         inodes.remove(at: index)
         isUnbalanced = true
+        isChanged = true
     }
 
     func forget(_ child: Node) {

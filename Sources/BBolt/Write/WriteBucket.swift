@@ -2,6 +2,7 @@
 
 package import Base
 
+/// Used only while its transaction is: it doesn't keep it alive.
 package final class WriteBucket {
     unowned let transaction: WriteTransaction
     private(set) var root: BucketRoot
@@ -58,7 +59,12 @@ package final class WriteBucket {
 
     private func child(_ index: Int, of parent: Node) throws(BBoltError) -> Node {
         let page = parent.inodes[index].child
-        if let node = nodes[page] { return node }
+        if let node = nodes[page] {
+            guard node.parent === parent, node.key == parent.inodes[index].key else {
+                throw source.problem(page, "it is reached twice")
+            }
+            return node
+        }
         let node = try load(try source.page(page), parent: parent)
         // The parent's key is the authority: a page whose first key was deleted still stands under its old one.
         node.key = parent.inodes[index].key
@@ -106,8 +112,10 @@ package final class WriteBucket {
         if index < leaf.inodes.count, leaf.inodes[index].key == key {
             if leaf.inodes[index].flags & PageLayout.bucketElementFlag != 0 { throw .incompatibleValue(key: key) }
             leaf.inodes[index].value = value
+            leaf.isChanged = true
         } else {
             leaf.inodes.insert(Inode(key: key, value: value), at: index)
+            leaf.isChanged = true
         }
         appendLeaf = isLast ? leaf : nil
     }
@@ -118,8 +126,7 @@ package final class WriteBucket {
         let index = leaf.lowerBound(key)
         guard index < leaf.inodes.count, leaf.inodes[index].key == key else { return }
         if leaf.inodes[index].flags & PageLayout.bucketElementFlag != 0 { throw .incompatibleValue(key: key) }
-        leaf.inodes.remove(at: index)
-        leaf.isUnbalanced = true
+        leaf.removeInode(at: index)
     }
 
     // MARK: Buckets
@@ -165,6 +172,7 @@ package final class WriteBucket {
         appendLeaf = nil
         let empty = Self.value(root: 0, sequence: 0, inline: Node.image([], isLeaf: true, size: PageLayout.headerSize))
         leaf.inodes.insert(Inode(flags: PageLayout.bucketElementFlag, key: name, value: empty), at: index)
+        leaf.isChanged = true
         let bucket = WriteBucket(newIn: transaction)
         buckets[name] = bucket
         return bucket
@@ -246,6 +254,7 @@ extension WriteBucket {
                 node.isLeaf = child.isLeaf
                 node.inodes = child.inodes
                 node.children = child.children
+                node.isChanged = true
                 for grandchild in node.children { grandchild.parent = node }
                 nodes[child.page] = nil
                 free(child)
@@ -264,11 +273,15 @@ extension WriteBucket {
         let place = parent.index(of: node)
         let (left, right) =
             place == 0 ? (node, try child(1, of: parent)) : (try child(place - 1, of: parent), node)
+        guard left.isLeaf == right.isLeaf else {
+            throw source.problem(right.page, "a leaf and a branch are side by side")
+        }
         for child in right.children {
             child.parent = left
             left.children.append(child)
         }
         left.inodes += right.inodes
+        left.isChanged = true
         if let key = right.key { parent.remove(key) }
         parent.forget(right)
         nodes[right.page] = nil
@@ -283,21 +296,22 @@ extension WriteBucket {
     /// After it, `root` is where the bucket now starts.
     func spill() throws(BBoltError) {
         for name in buckets.keys.sorted() {
-            guard let bucket = buckets[name] else { continue }
+            guard let bucket = buckets[name], bucket.hasChanges else { continue }
             let value: Bytes
             if let inline = bucket.inlineImage {
                 if let node = bucket.rootNode { bucket.free(node) }
                 value = Self.value(root: 0, sequence: bucket.root.sequence, inline: inline)
             } else {
+                // An image that is to stay inline no more needs a page, changed or not.
+                if bucket.root.page == 0 { bucket.rootNode?.isChanged = true }
                 try bucket.spill()
-                if bucket.rootNode == nil, !bucket.isTouched { continue }
                 value = Self.value(root: bucket.root.page, sequence: bucket.root.sequence)
             }
             let leaf = try leaf(for: name).node
             leaf.put(name, Inode(flags: PageLayout.bucketElementFlag, key: name, value: value))
         }
         guard let node = rootNode else { return }
-        spill(node)
+        try spill(node)
         var top = node
         while let parent = top.parent { top = parent }
         root.page = top.page
@@ -313,11 +327,18 @@ extension WriteBucket {
         return Node.image(rootNode.inodes[...], isLeaf: true, size: rootNode.size)
     }
 
-    private func spill(_ node: Node) {
+    private var hasChanges: Bool {
+        isTouched || rootNode?.isChanged == true || nodes.values.contains { $0.isChanged }
+            || buckets.values.contains { $0.hasChanges }
+    }
+
+    private func spill(_ node: Node) throws(BBoltError) {
         if node.isSpilled { return }
         node.children.sort { ($0.inodes.first?.key ?? Bytes()) < ($1.inodes.first?.key ?? Bytes()) }
-        for child in node.children { spill(child) }
+        for child in node.children { try spill(child) }
         node.children = []
+        // What was only looked at stays where it is.
+        guard node.isChanged else { return }
 
         let starts = node.pieces(pageSize: source.pageSize, fillPercent: fillPercent)
         free(node)
@@ -336,10 +357,11 @@ extension WriteBucket {
             let end = number + 1 < starts.count ? starts[number + 1] : node.inodes.count
             let piece = node.inodes[start..<end]
             let page = write(piece, isLeaf: node.isLeaf)
-            guard let first = piece.first?.key else { continue }
+            // Rebalancing took the empty ones away; to skip one would leave its parent with a page that is free.
+            guard let first = piece.first?.key else { throw source.problem(page, "an empty page below a branch") }
             parent.put(number == 0 ? node.key ?? first : first, Inode(child: page, key: first))
         }
-        if parent.page == 0, !parent.isSpilled, parent.parent == nil, parent.isRootAtStart, starts.count > 1 { spill(parent) }
+        if parent.page == 0, !parent.isSpilled, parent.parent == nil, parent.isRootAtStart, starts.count > 1 { try spill(parent) }
     }
 
     private func write(_ inodes: ArraySlice<Inode>, isLeaf: Bool) -> PageID {

@@ -72,28 +72,11 @@ package final class WriteTransaction {
             freelist.free(source.meta.freelist, pages: UInt64(bytes.count / source.pageSize), by: id)
         }
         guard database.options.storesFreelist else { return Meta.noFreelist }
-        // Room for the ids as they are after this very allocation, and for the count in front of many.
-        let upperBound = freelist.allPages.count + 1
-        let size = PageLayout.headerSize + (upperBound + 1) * 8
+        // Room for the list as it is before this very allocation shortens it.
+        let size = FreelistPage.size(count: freelist.allPages.count)
         let pages = (size + source.pageSize - 1) / source.pageSize
         let page = allocate(pages: UInt64(pages))
-        let ids = freelist.allPages
-        var bytes = [UInt8](repeating: 0, count: pages * source.pageSize)
-        bytes.store(page, at: 0)
-        bytes.store(PageLayout.freelistFlag, at: 8)
-        bytes.store(UInt32(pages - 1), at: 12)
-        var offset = PageLayout.headerSize
-        if ids.count >= Int(PageLayout.manyFreePages) {
-            bytes.store(PageLayout.manyFreePages, at: 10)
-            bytes.store(UInt64(ids.count), at: offset)
-            offset += 8
-        } else {
-            bytes.store(UInt16(ids.count), at: 10)
-        }
-        for free in ids {
-            bytes.store(free, at: offset)
-            offset += 8
-        }
+        let bytes = FreelistPage.encode(freelist.allPages, page: page, pages: pages, pageSize: source.pageSize)
         write(page, bytes)
         return page
     }
