@@ -23,25 +23,24 @@ unit: tools ## Unit, scenario and property tests
 interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd .venv/bin/python -m pytest Tests/Interop
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd .venv/bin/python -m pytest -q Tests/Interop
 
 test: unit interop ## The whole suite
 
 crash: build ## Two hundred rounds of kill -9
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_CRASH_ROUNDS=200 .venv/bin/python -m pytest Tests/Interop/test_crash.py
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_CRASH_ROUNDS=200 .venv/bin/python -m pytest Tests/Interop/test_disk.py -k kill_rounds
 
 power: build ## Fifty power cuts on a loop-mounted file system (as root)
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_POWER_ROUNDS=50 .venv/bin/python -m pytest Tests/Interop/test_power.py
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_POWER_ROUNDS=50 .venv/bin/python -m pytest Tests/Interop/test_faults.py -k power
 
 bench: build ## Compare with Go etcd, interleaved, as ratios
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	$(SWIFT) build -c release --product load-generator
-	.venv/bin/python Benchmarks/bench.py --ours $(CURDIR)/$(RELEASE)/etcd --load $(CURDIR)/$(RELEASE)/load-generator
+	.venv/bin/python Benchmarks/bench.py --ours $(CURDIR)/$(RELEASE)/etcd
 
 format: ## Format the sources
 	$(SWIFT) format -i -r Sources Tests

@@ -320,6 +320,8 @@ package final class Database: Sendable {
     /// Lets go of the lock. Read transactions that are still open stay readable.
     package func close() {
         state.withLock { $0.isClosed = true }
+        // A mapping that is still read keeps the file's description, and with it the lock, alive: let go of it first.
+        try? file.unlock()
         file.close()
     }
 }

@@ -24,7 +24,7 @@ package typealias BatchNumber = UInt64
 package final class SealedBatch: Sendable {
     package let number: BatchNumber
     /// Ascending.
-    package let rows: [RevisionRow]
+    package let rows: RowLog
     /// Rows of bucket `key` that compaction removed.
     package let removed: [RevisionKey]
     package let changes: [SmallChange]
@@ -33,7 +33,7 @@ package final class SealedBatch: Sendable {
     package let term: Term
 
     init(
-        number: BatchNumber, rows: [RevisionRow], removed: [RevisionKey], changes: [SmallChange], consistentIndex: LogIndex,
+        number: BatchNumber, rows: RowLog, removed: [RevisionKey], changes: [SmallChange], consistentIndex: LogIndex,
         term: Term
     ) {
         self.number = number
@@ -46,8 +46,8 @@ package final class SealedBatch: Sendable {
 }
 
 extension [RevisionRow] {
-    /// The value of the row at `revision`, which is no tombstone's.
-    package func value(at revision: Revision) -> Bytes? {
+    /// The value of the row at `revision`.
+    func value(at revision: Revision) -> Bytes? {
         guard let first, first.key.revision <= revision, let last, last.key.revision >= revision else { return nil }
         var (low, high) = (0, count)
         while low < high {

@@ -71,12 +71,16 @@ package struct Committer: ~Copyable {
                 // One array for all keys of the batch, of which each is a window.
                 var storage: [UInt8] = []
                 storage.reserveCapacity(batch.rows.count * (RevisionKey.size + 1))
-                for row in batch.rows { row.key.append(to: &storage) }
+                _ = batch.rows.forEach { row in
+                    row.key.append(to: &storage)
+                    return true
+                }
                 var offset = 0
-                for row in batch.rows {
+                _ = try batch.rows.forEach { (row) throws(BBoltError) in
                     let size = row.key.isTombstone ? RevisionKey.size + 1 : RevisionKey.size
                     try keys.put(Bytes(storage: storage, lower: offset, upper: offset + size), row.value)
                     offset += size
+                    return true
                 }
             }
             // A row may be written and removed by compaction before it ever was in the file.
@@ -105,28 +109,44 @@ package struct Committer: ~Copyable {
         } catch {
             throw .file(error)
         }
-        var copyOptions = options
-        copyOptions.noSync = true
-        let copy = try Database.open(temporary, fileSystem: fileSystem, options: copyOptions)
         do throws(BBoltError) {
-            try compactCopy(from: database.beginRead(), to: copy)
-            try copy.synchronize()
+            try writeCopy(to: temporary)
         } catch {
-            copy.close()
             try? fileSystem.removeTree(temporary)
             throw error
         }
-        copy.close()
         do throws(FileError) {
             try fileSystem.rename(temporary, to: path)
-            try fileSystem.syncDirectory(parentDirectory(of: path))
         } catch {
+            try? fileSystem.removeTree(temporary)
             throw .file(error)
         }
-        let old = database
-        database = try Database.open(path, fileSystem: fileSystem, options: options)
-        old.close()
+        // From here on `database` is a file without a name: what it took would be lost. On an error it takes no more.
+        do throws(BBoltError) {
+            do throws(FileError) {
+                try fileSystem.syncDirectory(parentDirectory(of: path))
+            } catch {
+                throw .file(error)
+            }
+            let old = database
+            database = try Database.open(path, fileSystem: fileSystem, options: options)
+            old.close()
+        } catch {
+            database.close()
+            throw error
+        }
         return result()
+    }
+
+    /// A function of its own, so that the copy is gone when it returns: as long as a mapping of it is left, so is its
+    /// lock, closed or not, and the file could not be opened again.
+    private func writeCopy(to temporary: String) throws(BBoltError) {
+        var copyOptions = options
+        copyOptions.noSync = true
+        let copy = try Database.open(temporary, fileSystem: fileSystem, options: copyOptions)
+        defer { copy.close() }
+        try compactCopy(from: database.beginRead(), to: copy)
+        try copy.synchronize()
     }
 
     package consuming func close() {

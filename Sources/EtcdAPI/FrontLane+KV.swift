@@ -39,6 +39,9 @@ extension FrontLane {
             try maintenance(rpc, request, metadata, sink)
         case .memberList, .memberAdd, .memberRemove, .memberUpdate, .memberPromote:
             try cluster(rpc, request, metadata, sink)
+        case .leaseGrant, .leaseRevoke, .leaseTimeToLive, .leaseLeases:
+            try lease(rpc, request, metadata, sink)
+        case .leaseKeepAlive: keepAlive(request, sink)
         case .healthCheck, .healthWatch, .healthList:
             try health(rpc, request, sink)
         default:

@@ -7,6 +7,7 @@
 package import BBolt
 package import Base
 package import EtcdWire
+package import Lease
 package import MVCC
 package import Membership
 package import Raft
@@ -24,6 +25,10 @@ package protocol MemberState: AnyObject {
     var alarms: AlarmSet { get }
     var storageVersion: SemanticVersion? { get }
     var databaseStatistics: DatabaseStatistics { get }
+    var lessor: Lessor { get }
+    /// Starts a lease's time anew; on the primary.
+    /// - Returns: the seconds it has now.
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64
     /// Asks permission rules; throws what the client is told.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
 }
@@ -134,6 +139,22 @@ package final class FrontLane {
         headerPrefix = ResponseHeader(clusterID: settings.clusterID, memberID: settings.memberID).encoded().array
     }
 
+    package var memberState: any MemberState { member }
+
+    /// Whether a read of one key gets through: what health checks ask.
+    package func probe(isSerializable: Bool, _ finish: @escaping (Result<Void, EtcdError>) -> Void) {
+        let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
+            guard case .success = outcome else { return finish(outcome) }
+            do throws(MVCCError) {
+                _ = try member.view.answer(RangeRequest(key: "health", limit: 1, keysOnly: true))
+                finish(.success(()))
+            } catch {
+                finish(.failure(EtcdError(error)))
+            }
+        }
+        if isSerializable { read(.success(())) } else { afterBarrier(.task(read)) }
+    }
+
     // MARK: Headers
 
     /// A response message: header, then the body's fields.
@@ -153,6 +174,12 @@ package final class FrontLane {
 
     func message(_ reply: Reply) -> Bytes {
         message(reply.revision == 0 ? member.view.latestRevision : reply.revision, reply.body)
+    }
+
+    /// An identifier nobody has: positive, as clients print it.
+    func newLeaseID() -> LeaseID {
+        nextRequest &+= 1
+        return LeaseID(bitPattern: nextRequest & (UInt64(Int64.max)))
     }
 
     // MARK: Proposals

@@ -35,6 +35,8 @@ package enum StateEvent: Sendable {
     case memberPublished(Member)
     case configurationRefused(String)
     case clusterVersionSet(from: SemanticVersion?, to: SemanticVersion)
+    /// The file's schema is about to follow; nil is that of 3.5.
+    case storageVersionDiffers(cluster: SemanticVersion, storage: SemanticVersion?)
     case storageVersionSet(SemanticVersion?)
     case downgradeSet(DowngradeState)
     case alarmsChanged

@@ -118,6 +118,7 @@ extension StateMachine {
         let first = SemanticVersion(3, 6)
         let target = version.withoutPatch < first ? nil : min(version.withoutPatch, SemanticVersion.server.withoutPatch)
         guard target != storageVersion else { return }
+        events.append(.storageVersionDiffers(cluster: version, storage: storageVersion))
         if let target {
             if storageVersion == nil, target > first { events.append(.storageVersionSet(first)) }
             backend.put(.meta, key: MetaKey.storageVersion, value: Bytes(target.description))

@@ -2,6 +2,39 @@
 
 import Dispatch
 import Foundation
+import Synchronization
+
+/// A lane together with its lock: the lane's thread takes it for each batch, and nobody else but the one who closes it
+/// when the thread has ended, so the lock is never waited for.
+final class Guarded<Value: ~Copyable>: Sendable {
+    fileprivate let mutex: Mutex<Value?>
+
+    init(_ value: consuming sending Value) {
+        mutex = Mutex(value)
+    }
+
+    /// Nil once the value was taken.
+    func use<R: Sendable, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R? {
+        try mutex.withLock { (held: inout sending Value?) throws(E) -> R? in
+            guard var value = held.take() else { return nil }
+            do throws(E) {
+                let result = try body(&value)
+                held = consume value
+                return result
+            } catch {
+                held = consume value
+                throw error
+            }
+        }
+    }
+}
+
+extension Guarded where Value: ~Copyable {
+    /// The value, for its end.
+    func take() -> sending Value? {
+        mutex.withLock { (held: inout sending Value?) -> sending Value? in held.take() }
+    }
+}
 
 /// Runs a lane on its own thread: sleeps until its mailbox fills, takes all, hands it to the lane.
 final class LaneThread<Message: Sendable>: Sendable {
@@ -9,13 +42,10 @@ final class LaneThread<Message: Sendable>: Sendable {
     private let finished = DispatchSemaphore(value: 0)
     private let mailbox: Mailbox<Message>
 
-    /// - Parameters:
-    ///   - makeLane: runs on the new thread and builds what the thread owns: the function that takes a batch and
-    ///     returns false to end the thread, whatever is still queued.
-    init(name: String, makeLane: @escaping @Sendable () -> (([Message]) -> Bool)) {
+    /// - Parameter receive: takes a batch on the thread; returns false to end it, whatever is still queued.
+    init(name: String, receive: @escaping @Sendable ([Message]) -> Bool) {
         mailbox = Mailbox { [signal] in signal.signal() }
         let thread = Thread { [signal, finished, mailbox] in
-            let receive = makeLane()
             while true {
                 signal.wait()
                 let batch = mailbox.take()
@@ -26,6 +56,7 @@ final class LaneThread<Message: Sendable>: Sendable {
             finished.signal()
         }
         thread.name = name
+        // A tree's recursion is bounded; a megabyte is plenty.
         thread.stackSize = 1 << 20
         thread.start()
     }

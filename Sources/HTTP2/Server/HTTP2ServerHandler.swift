@@ -16,6 +16,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     private var isReading = false
     private var isFlushScheduled = false
     private var isClosing = false
+    private var closesAfterRead = false
     private var head = PartialHead()
     private var pings: PingPolicy
     private var deadlineTimer: Scheduled<Void>?
@@ -75,6 +76,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         application.burstEnded()
         isReading = false
         flush()
+        if closesAfterRead { context.close(promise: nil) }
         context.fireChannelReadComplete()
     }
 
@@ -106,7 +108,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     package func flush() {
         guard let session, let context else { return }
         var buffer = context.channel.allocator.buffer(capacity: 4096)
-        while context.channel.isWritable || buffer.readableBytes == 0 {
+        while context.channel.isWritable {
             var data: UnsafePointer<UInt8>?
             let count = nghttp2_session_mem_send(session, &data)
             guard count > 0, let data else { break }
@@ -119,6 +121,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         }
         if buffer.readableBytes > 0 { context.write(wrapOutboundOut(buffer), promise: nil) }
         context.flush()
+        // Writing may have found the connection dead, and the session with it.
+        guard self.session != nil else { return }
         let isOver = nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
         if isOver || (isClosing && streams.isEmpty && nghttp2_session_want_write(session) == 0) {
             context.close(promise: nil)
@@ -327,8 +331,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         nghttp2_submit_goaway(
             session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(session),
             NGHTTP2_ENHANCE_YOUR_CALM.rawValue, reason, reason.count)
-        flush()
-        context?.close(promise: nil)
+        // nghttp2 is reading: it may neither write nor go away before it has returned.
+        closesAfterRead = true
     }
 
     // MARK: Timers

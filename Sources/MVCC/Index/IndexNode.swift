@@ -1,11 +1,9 @@
 // A node of the key index: a B+tree whose nodes are copied when a view still holds them, and changed in place when not.
+//
+// Invariants: keys ascend; a leaf has one history for each key; an inner node has one separator less than children, and
+// `children[i + 1]` holds the keys from separator `i` on; `liveCount` is the number of live keys below.
 
 import Base
-
-struct IndexEntry: Sendable {
-    let key: Bytes
-    var history: KeyHistory
-}
 
 // SAFETY of @unchecked Sendable: a node is changed only after `isKnownUniquelyReferenced` has shown that the one owner
 // (the apply lane's tree) holds it alone; every view that shares a node holds a reference, so what views see never
@@ -13,36 +11,52 @@ struct IndexEntry: Sendable {
 final class IndexNode: @unchecked Sendable {
     /// Wide enough that a million keys stand three levels high, small enough that copying one for a view is cheap.
     static let widthMax = 64
+    /// Nodes with more bytes of keys split early, so that copying a node for a view stays cheap with long keys, too.
+    static let keyBytesMax = 16 << 10
+    /// A leaf that compaction leaves with fewer keys joins its neighbour if both fit well into one.
+    static let widthMin = 16
 
-    /// In a leaf; ascending.
-    var entries: [IndexEntry]
+    /// Of a leaf its keys, of an inner node the separators.
+    var keys: PackedKeys
+    /// In a leaf, beside `keys`.
+    var histories: [KeyHistory]
     /// In an inner node; never empty there.
     var children: [IndexNode]
-    /// The first key of each child but the first: `children[i + 1]` holds keys from `separators[i]` on.
-    var separators: [Bytes]
     /// Keys below that exist now.
     var liveCount: Int
 
-    init(entries: [IndexEntry]) {
-        self.entries = entries
+    /// A leaf.
+    init(keys: PackedKeys, histories: [KeyHistory], liveCount: Int) {
+        self.keys = keys
+        self.histories = histories
         children = []
-        separators = []
-        liveCount = entries.count { $0.history.isLive }
+        self.liveCount = liveCount
     }
 
-    init(children: [IndexNode], separators: [Bytes]) {
-        entries = []
+    /// An inner node.
+    init(separators: PackedKeys, children: [IndexNode]) {
+        keys = separators
+        histories = []
         self.children = children
-        self.separators = separators
         liveCount = children.reduce(0) { $0 + $1.liveCount }
     }
 
+    /// The copy has room to grow to its full width. Its keys stay shared until one comes or goes.
     private init(copying node: IndexNode) {
-        entries = node.entries
-        children = node.children
-        separators = node.separators
+        keys = node.keys
+        histories = node.isLeaf ? Self.roomy(node.histories[...]) : []
+        children = node.isLeaf ? [] : Self.roomy(node.children[...])
         liveCount = node.liveCount
     }
+
+    private static func roomy<Element>(_ elements: ArraySlice<Element>) -> [Element] {
+        var array: [Element] = []
+        array.reserveCapacity(max(widthMax + 1, elements.count))
+        array.append(contentsOf: elements)
+        return array
+    }
+
+    static func emptyLeaf() -> IndexNode { IndexNode(keys: PackedKeys(), histories: [], liveCount: 0) }
 
     var isLeaf: Bool { children.isEmpty }
 
@@ -50,51 +64,91 @@ final class IndexNode: @unchecked Sendable {
         if !isKnownUniquelyReferenced(&node) { node = IndexNode(copying: node) }
     }
 
-    /// The first entry whose key is not below `key`.
-    func lowerBound(_ key: Bytes) -> Int {
-        var (low, high) = (0, entries.count)
-        while low < high {
-            let middle = (low + high) >> 1
-            if entries[middle].key < key { low = middle + 1 } else { high = middle }
+    /// In an inner node: the child that holds or would hold `key`.
+    func childIndex(_ key: UnsafeRawBufferPointer) -> Int {
+        let (index, isEqual) = keys.search(key)
+        return isEqual ? index + 1 : index
+    }
+
+    /// The history of `key` in the tree below `root`.
+    static func find(_ root: IndexNode, _ key: UnsafeRawBufferPointer) -> KeyHistory? {
+        // Without counting references on the way: `root` keeps every node of its tree alive.
+        withExtendedLifetime(root) {
+            var node = Unmanaged.passUnretained(root)
+            while true {
+                let child: Unmanaged<IndexNode>? = node._withUnsafeGuaranteedRef { node in
+                    if node.isLeaf { return nil }
+                    let index = node.childIndex(key)
+                    return node.children.withUnsafeBufferPointer { Unmanaged.passUnretained($0[index]) }
+                }
+                guard let child else { break }
+                node = child
+            }
+            return node._withUnsafeGuaranteedRef { leaf in
+                let (index, isEqual) = leaf.keys.search(key)
+                return isEqual ? leaf.histories[index] : nil
+            }
         }
-        return low
     }
 
-    func childIndex(_ key: Bytes) -> Int {
-        var (low, high) = (0, separators.count)
-        while low < high {
-            let middle = (low + high) >> 1
-            if separators[middle] <= key { low = middle + 1 } else { high = middle }
-        }
-        return low
+    // MARK: Growing
+
+    func insert(_ key: UnsafeRawBufferPointer, _ history: KeyHistory, at index: Int) {
+        if histories.capacity <= Self.widthMax { histories = Self.roomy(histories[...]) }
+        keys.insert(key, at: index)
+        histories.insert(history, at: index)
     }
 
-    func find(_ key: Bytes) -> KeyHistory? {
-        var node = self
-        while !node.isLeaf { node = node.children[node.childIndex(key)] }
-        let index = node.lowerBound(key)
-        guard index < node.entries.count, node.entries[index].key == key else { return nil }
-        return node.entries[index].history
-    }
-
-    /// Splits an overfull node; the new right sibling and the first key it holds.
-    func split() -> (separator: Bytes, right: IndexNode)? {
+    /// Splits an overfull node after something came in at `place`; the new right sibling and the first key it holds.
+    func split(after place: Int) -> (separator: Bytes, right: IndexNode)? {
+        let isLong = keys.byteCount > Self.keyBytesMax
         if isLeaf {
-            guard entries.count > Self.widthMax else { return nil }
-            // Keys often arrive in order: leave the left leaf fuller than half, as nothing will come to it any more.
-            let middle = entries.count * 3 / 4
-            let right = IndexNode(entries: Array(entries[middle...]))
-            entries.removeSubrange(middle...)
+            guard histories.count > Self.widthMax || (isLong && histories.count > 1) else { return nil }
+            // Keys often arrive in order: what was added at the end starts a new leaf, and the full one stays full.
+            let middle = place == histories.count - 1 ? place : histories.count / 2
+            let moved = histories[middle...]
+            let right = IndexNode(
+                keys: PackedKeys(copying: keys, middle..<histories.count, room: Self.widthMax + 1),
+                histories: Self.roomy(moved), liveCount: moved.count { $0.isLive })
+            histories.removeSubrange(middle...)
+            keys = PackedKeys(copying: keys, 0..<middle, room: Self.widthMax + 1)
             liveCount -= right.liveCount
-            return (right.entries[0].key, right)
+            return (right.keys[0], right)
         }
-        guard children.count > Self.widthMax else { return nil }
-        let middle = children.count * 3 / 4
-        let right = IndexNode(children: Array(children[middle...]), separators: Array(separators[middle...]))
-        let separator = separators[middle - 1]
+        guard children.count > Self.widthMax || (isLong && children.count > 3) else { return nil }
+        let middle = place == children.count - 1 ? children.count - 2 : children.count / 2
+        let right = IndexNode(
+            separators: PackedKeys(copying: keys, middle..<children.count - 1, room: Self.widthMax),
+            children: Self.roomy(children[middle...]))
+        let separator = keys[middle - 1]
         children.removeSubrange(middle...)
-        separators.removeSubrange((middle - 1)...)
+        keys = PackedKeys(copying: keys, 0..<middle - 1, room: Self.widthMax)
         liveCount -= right.liveCount
         return (separator, right)
+    }
+
+    // MARK: Shrinking
+
+    /// In an inner node that is ours alone: takes the child away.
+    func removeChild(_ index: Int) {
+        children.remove(at: index)
+        if keys.count > 0 { keys.remove(at: index == 0 ? 0 : index - 1) }
+    }
+
+    /// In an inner node that is ours alone: joins the leaf `index` with its right neighbour if either is small and both
+    /// fit into one with room to spare. The result is a new leaf; the old ones may be shared.
+    func joinLeaves(_ index: Int) -> Bool {
+        guard index >= 0, index + 1 < children.count else { return false }
+        let (left, right) = (children[index], children[index + 1])
+        guard left.isLeaf, right.isLeaf, min(left.histories.count, right.histories.count) < Self.widthMin,
+            left.histories.count + right.histories.count <= Self.widthMax * 3 / 4,
+            left.keys.byteCount + right.keys.byteCount <= Self.keyBytesMax / 2
+        else { return false }
+        var joined = PackedKeys(copying: left.keys, 0..<left.keys.count, room: Self.widthMax + 1)
+        for place in 0..<right.keys.count { joined.insert(right.keys[place], at: joined.count) }
+        children[index] = IndexNode(
+            keys: joined, histories: Self.roomy((left.histories + right.histories)[...]), liveCount: left.liveCount + right.liveCount)
+        removeChild(index + 1)
+        return true
     }
 }

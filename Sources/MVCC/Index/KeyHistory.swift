@@ -76,20 +76,24 @@ struct KeyHistory: Sendable, Equatable {
     /// The revision to read at main revision `main`; nil where the key did not exist then.
     func revision(at main: Int64) -> Revision? {
         if latest.main <= main { return latest.isTombstone ? nil : latest.revision }
+        let count = olderCount(through: main)
+        guard count > 0, !older[count - 1].isTombstone else { return nil }
+        return older[count - 1].revision
+    }
+
+    /// How many marks of `older` are at or below `main`.
+    private func olderCount(through main: Int64) -> Int {
         var (low, high) = (0, older.count)
         while low < high {
             let middle = (low + high) >> 1
             if older[middle].main <= main { low = middle + 1 } else { high = middle }
         }
-        guard low > 0, !older[low - 1].isTombstone else { return nil }
-        return older[low - 1].revision
+        return low
     }
 
     /// What is kept of the changes up to `main`: the last of them, unless it is a tombstone of an earlier revision.
     private func kept(at main: Int64) -> (mark: RevisionMark?, dropped: Int) {
-        let count = older.count + 1
-        var last = -1
-        for index in 0..<count where mark(index).main <= main { last = index }
+        let last = latest.main <= main ? older.count : olderCount(through: main) - 1
         if last < 0 { return (nil, 0) }
         let mark = mark(last)
         return mark.isTombstone && mark.main < main ? (nil, last + 1) : (mark, last)
@@ -99,22 +103,37 @@ struct KeyHistory: Sendable, Equatable {
 
     /// Whether a compaction at `main` would drop anything.
     func isAffected(byCompactionAt main: Int64) -> Bool {
-        kept(at: main).dropped > 0
+        older.isEmpty ? latest.isTombstone && latest.main < main : kept(at: main).dropped > 0
     }
 
-    /// Drops what a compaction at `main` makes unreadable.
-    /// - Returns: false if nothing is left of the key.
-    mutating func compact(at main: Int64, _ dropped: (RevisionMark) -> Void) -> Bool {
-        let count = kept(at: main).dropped
+    /// Drops what a compaction at `main` makes unreadable, the oldest first and at most `limit` revisions; what is left
+    /// then is a history, too, as nobody reads below the compacted revision.
+    /// - Returns: whether something is left of the key, and whether all of its compaction is done.
+    mutating func compact(
+        at main: Int64, limit: Int, _ dropped: (RevisionMark) -> Void
+    ) -> (isLeft: Bool, isDone: Bool) {
+        let all = kept(at: main).dropped
+        let count = min(all, limit)
         for index in 0..<count { dropped(mark(index)) }
-        if count > older.count { return false }
-        older.removeSubrange(0..<count)
-        return true
+        if count > older.count { return (false, true) }
+        // Not `removeSubrange`, which would keep the memory of the long array.
+        if count > 0 { older = Array(older[count...]) }
+        return (true, count == all)
     }
 
     /// The revision that a compaction at `main` keeps and that HashKV counts: never a tombstone.
     func keptRevision(at main: Int64) -> Revision? {
         guard let mark = kept(at: main).mark, !mark.isTombstone else { return nil }
         return mark.revision
+    }
+
+    /// Create revision and version as of `revision`, where they are still known: in the life of `latest`.
+    func details(at revision: Revision) -> (createRevision: Int64, version: Int64)? {
+        if latest.revision == revision { return isLive ? (createRevision, version) : nil }
+        let index = olderCount(through: revision.main) - 1
+        // Every put of a life raises the version by one: as many steps back as the version allows are the same life.
+        let version = version - Int64(older.count - index)
+        guard isLive, index >= 0, version >= 1, older[index].revision == revision else { return nil }
+        return (createRevision, version)
     }
 }

@@ -6,10 +6,13 @@ import Base
 extension Store {
     /// Keys that one slice looks at: about a millisecond's work.
     package static let keysPerSlice = 4000
+    /// Rows that one slice removes: about as much again. Keys with a longer history take several slices.
+    package static let rowsPerSlice = 4000
 
     /// From now on revisions below `revision` cannot be read. The owner then calls `compactionSlice` until it is done.
     package mutating func compact(_ revision: Int64, in backend: inout Backend) throws(MVCCError) {
-        if revision <= compactRevision || revision <= 0 { throw .compacted }
+        // 0 is allowed in a store that was never compacted: etcd takes it, too, and reports 0 afterwards.
+        if revision <= compactRevision { throw .compacted }
         if revision > currentRevision { throw .futureRevision }
         compactRevision = revision
         backend.put(.meta, key: MetaKey.scheduledCompactRevision, value: RevisionKey(Revision(main: revision)).bytes)
@@ -23,13 +26,17 @@ extension Store {
     /// Removes some more of what was compacted.
     /// - Returns: the revision whose compaction this slice has finished, or nil.
     package mutating func compactionSlice(in backend: inout Backend) -> Int64? {
+        compactionSlice(KeyIndex.Slice(keys: Self.keysPerSlice, rows: Self.rowsPerSlice), in: &backend)
+    }
+
+    mutating func compactionSlice(_ slice: KeyIndex.Slice, in backend: inout Backend) -> Int64? {
         guard var work = removal else { return nil }
         var dropped: [RevisionMark] = []
-        let next = index.compact(from: work.next, keysMax: Self.keysPerSlice, at: work.revision) { dropped.append($0) }
+        let progress = index.compact(from: work.next, at: work.revision, slice) { dropped.append($0) }
         for mark in dropped {
             backend.removeRevision(RevisionKey(mark.revision, isTombstone: mark.isTombstone))
         }
-        if let next {
+        if case .more(let next) = progress {
             work.next = next
             removal = work
             return nil

@@ -32,7 +32,6 @@ package struct Store: ~Copyable {
         var revision: Int64
         /// The key to go on from; nil at the beginning.
         var next: Bytes?
-        var hasBegun = false
     }
 
     package init() {}
@@ -81,7 +80,7 @@ package struct Store: ~Copyable {
         precondition(isInTransaction)
         var keys: [Bytes] = []
         index.forEach(range) { key, history in
-            if history.isLive { keys.append(key) }
+            if history.isLive { keys.append(Bytes(copying: key)) }
             return true
         }
         for key in keys {
@@ -111,11 +110,11 @@ package struct Store: ~Copyable {
 
     // MARK: Views
 
-    /// For reads that are over before the next change.
+    /// What reads see now. Costs nothing to make; while it is held, changes copy the few nodes and rows they touch.
     package func momentaryView(_ backend: borrowing Backend) -> StoreView {
         StoreView(
             index: index, rows: backend.momentaryView, currentRevision: readRevision, latestRevision: currentRevision,
-            compactRevision: compactRevision, pendingRemoval: removal?.revision)
+            compactRevision: compactRevision)
     }
 
     // MARK: Start

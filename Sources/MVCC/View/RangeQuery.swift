@@ -37,12 +37,18 @@ extension RangeRequest {
 extension StoreView {
     /// - Throws: compacted, future revision, or what the file below says.
     package func answer(_ request: RangeRequest) throws(MVCCError) -> RangeAnswer {
+        try answer(request, countsAll: true)
+    }
+
+    /// - Parameter countsAll: false for the pieces of a stream, which is counted once.
+    func answer(_ request: RangeRequest, countsAll: Bool) throws(MVCCError) -> RangeAnswer {
         let revision = try resolve(request.revision)
         let range = request.range
         if request.countOnly {
             return finish(RangeResponseEncoder(header: nil), more: false, count: count(range, at: revision))
         }
-        let (found, count) = revisions(range, at: revision, limit: request.readLimit)
+        if let answer = keysOnlyAnswer(request, at: revision, countsAll) { return answer }
+        let (found, count) = revisions(range, at: revision, limit: request.readLimit, countsAll: countsAll)
         let sortsByNone = request.sortOrder == .none && request.sortTarget != .key
         if request.isInKeyOrder, !sortsByNone, !request.hasRevisionFilter, !request.keysOnly {
             return try stream(found, request, count)
@@ -59,13 +65,57 @@ extension StoreView {
         let shown = request.limit > 0 ? min(found.count, Int(clamping: request.limit)) : found.count
         var encoder = RangeResponseEncoder(header: nil)
         var reader = try onBackend { () throws(BBoltError) in try rows.rowReader() }
-        for revision in found[..<shown] {
+        for (position, revision) in found[..<shown].enumerated() {
             let isThere = try onBackend { () throws(BBoltError) in
-                try reader.withValue(at: revision) { encoder.append(encoded: $0) }
+                try reader.withValue(at: revision) { row in
+                    // Rows of a range are mostly alike: with the first one's size the answer seldom has to grow.
+                    if position == 0 { encoder = Self.encoder(for: shown, rowsOf: row.count) }
+                    encoder.append(encoded: row)
+                }
             }
             if !isThere { throw .corruptRow(revision) }
         }
         return finish(encoder, more: found.count > shown, count: count)
+    }
+
+    /// Reserving more than this ahead would be a guess too dear if it is wrong.
+    private static let reservedBytesMax = 4 << 20
+    /// Around each row: tag and length; behind the last: more and count.
+    private static let rowOverhead = 6, answerOverhead = 16
+
+    private static func encoder(for count: Int, rowsOf size: Int) -> RangeResponseEncoder {
+        let capacity = min(reservedBytesMax, max(size, count * (size + rowOverhead)) + answerOverhead)
+        return RangeResponseEncoder(header: nil, into: WireWriter(capacity: capacity))
+    }
+
+    /// Keys in their order, without values: all of it is in the index, if not in another life of the key than its last.
+    /// - Returns: nil where rows have to be read.
+    private func keysOnlyAnswer(_ request: RangeRequest, at revision: Int64, _ countsAll: Bool) -> RangeAnswer? {
+        guard request.keysOnly, request.sortOrder == .none || request.sortOrder == .ascend, request.sortTarget == .key,
+            !request.hasRevisionFilter
+        else { return nil }
+        let limit = request.limit > 0 ? Int(clamping: request.limit) : Int.max
+        var encoder = RangeResponseEncoder(header: nil)
+        var (shown, isCutOff, isKnown) = (0, false, true)
+        index.forEach(request.range) { key, history in
+            guard let mark = history.revision(at: revision) else { return true }
+            if shown == limit {
+                isCutOff = true
+                return false
+            }
+            guard let (createRevision, version) = history.details(at: mark) else {
+                isKnown = false
+                return false
+            }
+            encoder.append(
+                encoded: KeyValue(
+                    key: Bytes(copying: key), createRevision: createRevision, modRevision: mark.main, version: version
+                ).encoded())
+            shown += 1
+            return true
+        }
+        guard isKnown else { return nil }
+        return finish(encoder, more: isCutOff, count: isCutOff && countsAll ? count(request.range, at: revision) : shown)
     }
 
     /// Everything is read, filtered, sorted and then cut.

@@ -10,6 +10,8 @@ package struct RangeStreamer: Sendable {
 
     private let request: RangeRequest
     private let revision: Int64
+    /// The store's when the stream began, whatever revision it reads: what the last piece's header says.
+    private let headerRevision: Int64
     private var nextKey: Bytes
     private var limit = Self.firstLimit
     private var sent: Int64 = 0
@@ -22,6 +24,7 @@ package struct RangeStreamer: Sendable {
         self.request = request
         self.targetSize = targetSize
         revision = try view.resolve(request.revision)
+        headerRevision = view.currentRevision
         nextKey = request.key
         total = view.count(request.range, at: revision)
     }
@@ -32,14 +35,14 @@ package struct RangeStreamer: Sendable {
         if request.countOnly {
             isFinished = true
             return RangeAnswer(
-                body: RangeResponseEncoder(header: nil).finish(more: false, count: Int64(total)).bytes, revision: revision)
+                body: RangeResponseEncoder(header: nil).finish(more: false, count: Int64(total)).bytes, revision: headerRevision)
         }
         let left = request.limit > 0 ? request.limit - sent : Int64.max
         var piece = request
         piece.key = nextKey
         piece.revision = revision
         piece.limit = min(limit, left)
-        let answer = try view.answer(piece)
+        let answer = try view.answer(piece, countsAll: false)
         guard let response = try? RangeResponse(decoding: answer.body) else { throw .corruptRow(Revision(main: revision)) }
         sent += Int64(response.kvs.count)
         let hasMore = response.more
@@ -49,11 +52,11 @@ package struct RangeStreamer: Sendable {
         if request.isSingle || !hasMore || sent == request.limit {
             isFinished = true
             return RangeAnswer(
-                body: RangeResponse(kvs: response.kvs, more: hasMore, count: Int64(total)).encoded(), revision: revision)
+                body: RangeResponse(kvs: response.kvs, more: hasMore, count: Int64(total)).encoded(), revision: headerRevision)
         }
         let size = answer.body.count
         if size < targetSize / 2 { limit *= 2 } else if size > targetSize * 2 { limit = max(1, limit / 2) }
-        return RangeAnswer(body: RangeResponse(kvs: response.kvs).encoded(), revision: revision)
+        return RangeAnswer(body: RangeResponse(kvs: response.kvs).encoded(), revision: headerRevision)
     }
 }
 

@@ -12,8 +12,6 @@ package struct StoreView: Sendable {
     /// The revision of the last transaction that has ended.
     package let latestRevision: Int64
     package let compactRevision: Int64
-    /// Set while rows of a compaction at that revision may still be there.
-    let pendingRemoval: Int64?
 
     /// Keys of the index, dead ones that compaction has not taken yet included.
     package var keyCount: Int { index.count }
@@ -50,18 +48,22 @@ package struct StoreView: Sendable {
     }
 
     /// The revisions to read of `range` at `revision`, at most `limit` (0: all), and how many keys there are in all.
-    func revisions(_ range: KeyRange, at revision: Int64, limit: Int) -> (found: [Revision], count: Int) {
+    /// - Parameter countsAll: false where nobody asks for the count, which past the limit may cost a long walk.
+    func revisions(
+        _ range: KeyRange, at revision: Int64, limit: Int, countsAll: Bool = true
+    ) -> (found: [Revision], count: Int) {
         var found: [Revision] = []
-        var count = 0
-        let countsBySubtree = revision >= currentRevision && limit > 0
+        var isCutOff = false
         index.forEach(range) { _, history in
             guard let mark = history.revision(at: revision) else { return true }
-            count += 1
-            if limit == 0 || found.count < limit { found.append(mark) } else if countsBySubtree { return false }
+            if limit > 0 && found.count == limit {
+                isCutOff = true
+                return false
+            }
+            found.append(mark)
             return true
         }
-        if countsBySubtree, count > limit { count = index.liveCount(in: range) }
-        return (found, count)
+        return (found, isCutOff && countsAll ? count(range, at: revision) : found.count)
     }
 
     /// How many keys of `range` exist at `revision`.

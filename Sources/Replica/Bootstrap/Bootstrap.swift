@@ -2,7 +2,7 @@
 // lane runs.
 
 import MVCC
-import BBolt
+package import BBolt
 import Backend
 package import Base
 import EtcdWire
@@ -35,18 +35,13 @@ package struct BootstrappedMember: ~Copyable {
     /// Whether the member's data were there already.
     package let wasInitialized: Bool
 
-    /// The lanes, each to be moved to its host.
-    package consuming func lanes() -> (replica: Boxed<CompactReplica>, log: Boxed<LogLane>, commit: Boxed<CommitLane>) {
-        (Boxed(replica), Boxed(log), Boxed(commit))
-    }
-}
+    package let statistics: DatabaseStatistics
 
-/// Carries a lane through places that cannot hold a noncopyable value themselves, such as a closure's capture.
-package final class Boxed<Value: ~Copyable> {
-    package var value: Value
-
-    package init(_ value: consuming Value) {
-        self.value = value
+    /// Takes the member apart, for its lanes live in different places.
+    package consuming func split<R>(
+        _ body: (consuming CompactReplica, consuming sending LogLane, consuming sending CommitLane) throws -> R
+    ) rethrows -> R {
+        try body(replica, log, commit)
     }
 }
 
@@ -78,6 +73,9 @@ package struct Bootstrap {
         do throws(FileError) {
             try fileSystem.createDirectory(settings.memberDirectory, mode: 0o700)
             try fileSystem.createDirectory(settings.snapshotDirectory, mode: 0o700)
+            // The log's directory makes itself durable, but not the ones above it.
+            try fileSystem.syncDirectory(parentDirectory(of: settings.memberDirectory))
+            try fileSystem.syncDirectory(settings.memberDirectory)
             for name in try snapshots.removeTemporaries() { note(.removedTemporary(name)) }
             return try WALDirectory.holdsLog(fileSystem, settings.walDirectory)
         } catch {
@@ -169,7 +167,7 @@ package struct Bootstrap {
 
         var hardState = contents.hardState
         var entries = contents.entries
-        var confState = try confState(meta, reader, metadata, start)
+        var confState = try confState(reader, start)
         if forcing {
             try force(&log, &hardState, &entries, &confState, metadata, meta)
         } else {
@@ -213,17 +211,16 @@ package struct Bootstrap {
                 + "\(settings.walDirectory) begins at snapshot index \(oldest.index)")
     }
 
-    /// Raft's configuration at the file's index: as stored, or from the members of files that don't store it.
-    private func confState(
-        _ meta: StoredMeta, _ reader: ReadTransaction, _ metadata: LogMetadata, _ start: WALSnapshot
-    ) throws(BootstrapError) -> ConfState {
-        if let text = meta.confState, let json = try? JSONValue(parsing: text) {
-            func list(_ key: String) -> [MemberID] { json[key]?.array?.compactMap(\.unsigned) ?? [] }
-            return ConfState(
-                voters: list("voters"), learners: list("learners"), votersOutgoing: list("voters_outgoing"),
-                learnersNext: list("learners_next"), autoLeave: json["auto_leave"]?.bool ?? false)
-        }
-        return start.confState ?? ConfState()
+    /// Raft's configuration at the file's index: its members are the authority, as a restored snapshot has new ones but
+    /// may still say who voted in the old cluster.
+    private func confState(_ reader: ReadTransaction, _ start: WALSnapshot) throws(BootstrapError) -> ConfState {
+        let rows: [(key: Bytes, value: Bytes)]
+        do throws(BBoltError) { rows = try reader.rows(of: .members) } catch { throw BootstrapError("\(error)") }
+        let members = rows.compactMap { row in (try? JSONValue(parsing: row.value)).flatMap { Member(json: $0) } }
+        if members.isEmpty { return start.confState ?? ConfState() }
+        return ConfState(
+            voters: members.filter { !$0.isLearner }.map(\.id).sorted(),
+            learners: members.filter(\.isLearner).map(\.id).sorted())
     }
 
     /// Drops what was not committed, and every other member.
@@ -234,16 +231,12 @@ package struct Bootstrap {
         let walCommit = hardState.commit
         // The commit index alone is not synced: what the file has applied was committed.
         hardState.commit = max(hardState.commit, meta.consistentIndex)
-        entries.removeAll { $0.index > hardState.commit }
-        var members = Set(confState.voters + confState.learners + confState.votersOutgoing)
-        for entry in entries where entry.index > meta.consistentIndex && entry.type == .confChange {
-            guard let change = try? ConfChange(decoding: entry.data) else { continue }
-            switch change.type {
-            case .addNode, .addLearnerNode: members.insert(change.nodeID)
-            case .removeNode: members.remove(change.nodeID)
-            case .updateNode: break
-            }
+        // And where this member was always alone, its own log was the quorum: all of it was committed.
+        if self.members(confState, entries, after: meta.consistentIndex) == [metadata.memberID], let last = entries.last {
+            hardState.commit = max(hardState.commit, last.index)
         }
+        entries.removeAll { $0.index > hardState.commit }
+        let members = self.members(confState, entries, after: meta.consistentIndex)
         var next = hardState.commit + 1
         var forced: [Entry] = []
         func add(_ change: ConfChange) {
@@ -268,6 +261,20 @@ package struct Bootstrap {
         confState = ConfState(voters: [metadata.memberID])
         note(
             .forcingRestart(metadata.memberID, metadata.clusterID, walCommit: walCommit, commit: hardState.commit))
+    }
+
+    /// Who belongs to the cluster after `entries`, the ones up to `applied` being in `confState` already.
+    private func members(_ confState: ConfState, _ entries: [Entry], after applied: LogIndex) -> Set<MemberID> {
+        var members = Set(confState.voters + confState.learners + confState.votersOutgoing)
+        for entry in entries where entry.index > applied && entry.type == .confChange {
+            guard let change = try? ConfChange(decoding: entry.data) else { continue }
+            switch change.type {
+            case .addNode, .addLearnerNode: members.insert(change.nodeID)
+            case .removeNode: members.remove(change.nodeID)
+            case .updateNode: break
+            }
+        }
+        return members
     }
 
     // MARK: Assembly
@@ -302,8 +309,9 @@ package struct Bootstrap {
             confState: confState, snapshotIndex: snapshotIndex,
             configuration: ReplicaConfiguration(
                 snapshotCount: settings.snapshotCount, catchUpEntries: settings.catchUpEntries))
+        let statistics = committer.statistics
         return BootstrappedMember(
             replica: replica, log: LogLane(log: log, snapshots: snapshots), commit: CommitLane(committer: committer),
-            localID: localID, clusterID: clusterID, wasInitialized: wasInitialized)
+            localID: localID, clusterID: clusterID, wasInitialized: wasInitialized, statistics: statistics)
     }
 }

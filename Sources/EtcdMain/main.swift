@@ -1,0 +1,68 @@
+// The program `etcd`: reads its settings, runs a member until a signal ends it.
+
+import EtcdServer
+import Foundation
+import ServerConfiguration
+import ServerLog
+
+signal(SIGPIPE, SIG_IGN)
+
+func write(_ text: String, to file: FileHandle) {
+    file.write(Data(text.utf8))
+}
+
+func readFile(_ path: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+}
+
+switch ServerConfiguration.parse(
+    arguments: CommandLine.arguments, environment: ProcessInfo.processInfo.environment, readFile: readFile,
+    defaultHost: DefaultHost.detect)
+{
+case .printVersion:
+    write(HelpText.version(gitSHA: "Not provided"), to: .standardOutput)
+case .printHelp:
+    write(HelpText.usage, to: .standardError)
+    write(HelpText.flags, to: .standardOutput)
+case .failure(let failure):
+    write(failure.standardErrorText, to: .standardError)
+    let configured = try? failure.logging?.openLogger()
+    for line in failure.logLines {
+        line.write(to: line.logger == .configured ? configured ?? .standard() : .standard())
+    }
+    exit(failure.exitCode)
+case .run(let configuration, let lines):
+    let logger: ServerLogger
+    do {
+        logger = try configuration.logging.openLogger()
+    } catch {
+        ServerLogger.standard().error("failed to verify flags", [.error(error)])
+        exit(1)
+    }
+    for line in lines { line.write(to: line.logger == .configured ? logger : .standard()) }
+
+    // Signals are taken by a thread of their own: blocked everywhere else from here on.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGTERM)
+    sigaddset(&signals, SIGINT)
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+
+    let server = EtcdServer(configuration: configuration, logger: logger)
+    do {
+        try server.start()
+    } catch {
+        logger.fatal("failed to start etcd", [.error(error)])
+        exit(1)
+    }
+    var received: Int32 = 0
+    sigwait(&signals, &received)
+    logger.info("received signal; shutting down", [.string("signal", received == SIGINT ? "interrupt" : "terminated")])
+    server.stop()
+    // As etcd ends: by the signal itself, for whoever waits for the process.
+    signal(received, SIG_DFL)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    kill(getpid(), received)
+    sleep(1)
+    exit(0)
+}

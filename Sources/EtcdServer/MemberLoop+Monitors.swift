@@ -1,0 +1,282 @@
+// What a member does of its own accord: publishes itself, settles the cluster's version, raises alarms, lets leases
+// expire, compacts on schedule, deletes old files.
+
+import MVCC
+import EtcdAPI
+import Lease
+import Base
+import EtcdWire
+import FileIO
+import Foundation
+import Membership
+import Raft
+import RaftLog
+import Replica
+import ServerConfiguration
+import ServerLog
+import StateMachine
+
+/// What the monitors remember between looks.
+struct MonitorState {
+    var isReady = false
+    var hasPublished = false
+    var leaderChanges = 0
+    var hasRaisedNoSpace = false
+    var compactor: AutoCompactor?
+    var isVersionProposed = false
+}
+
+extension MemberLoop {
+    private var ceiling: SemanticVersion? {
+        configuration.cluster.versionCeiling.flatMap { SemanticVersion($0.rawValue, minorIsEnough: true) }
+    }
+
+    // MARK: Leadership
+
+    func statusChanged(_ status: RaftBasicStatus) {
+        if status.lead != 0 { monitors.leaderChanges += 1 }
+        let now = Self.now()
+        if status.role == .leader {
+            let extra = Duration.milliseconds(Int64(configuration.raft.electionMilliseconds))
+            if !replica.apply.state.lessor.isPrimary { replica.apply.state.lessor.promote(extension: extra, now: now) }
+            publish()
+        } else {
+            replica.apply.state.lessor.demote()
+        }
+    }
+
+    /// Tells the cluster this member's name and client URLs; serving begins when that is applied.
+    private func publish() {
+        let urls = configuration.listen.advertiseClientURLs.map(\.description)
+        lane.proposeInternally(
+            .clusterMemberAttributesSet(
+                ClusterMemberAttributesSetRequest(
+                    memberID: memberID, attributes: MemberAttributes(name: configuration.name, clientURLs: urls))))
+        proposeClusterVersion()
+    }
+
+    private func proposeClusterVersion() {
+        guard raftStatus.role == .leader, !monitors.isVersionProposed else { return }
+        let next: SemanticVersion?
+        if let current = membership.clusterVersion {
+            next = VersionRules.nextClusterVersion(
+                current: current, lowestMember: .server, downgrade: membership.downgrade, ceiling: ceiling)
+        } else {
+            next = VersionRules.initialClusterVersion(ceiling: ceiling)
+            if let next {
+                logger.info("setting up initial cluster version using v3 API", [.string("cluster-version", next.minorDescription)])
+            }
+        }
+        guard let next else { return }
+        monitors.isVersionProposed = true
+        lane.proposeInternally(.clusterVersionSet(ClusterVersionSetRequest(version: next.description)))
+    }
+
+    // MARK: News of the state machine
+
+    func handle(_ event: StateEvent) {
+        let ids: [LogField] = [
+            .string("cluster-id", hexadecimal(clusterID)), .string("local-member-id", hexadecimal(memberID)),
+        ]
+        switch event {
+        case .memberAdded(let member):
+            logger.info(
+                "added member",
+                ids + [
+                    .string("added-peer-id", hexadecimal(member.id)), .strings("added-peer-peer-urls", member.peerURLs),
+                    .bool("added-peer-is-learner", member.isLearner),
+                ])
+        case .memberPromoted(let id):
+            logger.info("promote member", ids + [.string("promoted-member-id", hexadecimal(id))])
+        case .memberRemoved(let id, let member):
+            logger.info(
+                "removed member",
+                ids + [
+                    .string("removed-remote-peer-id", hexadecimal(id)),
+                    .strings("removed-remote-peer-urls", member?.peerURLs ?? []),
+                ])
+        case .memberUpdated(let member):
+            logger.info(
+                "updated member",
+                ids + [
+                    .string("updated-remote-peer-id", hexadecimal(member.id)),
+                    .strings("updated-remote-peer-urls", member.peerURLs),
+                ])
+        case .memberPublished(let member) where member.id == memberID: published(member)
+        case .memberPublished: break
+        case .configurationRefused(let reason):
+            logger.error("Validation on configuration change failed", [.error(reason)])
+        case .clusterVersionSet(let from, let to): clusterVersionSet(from, to, ids)
+        case .storageVersionDiffers(let cluster, let storage):
+            logger.info(
+                "cluster version differs from storage version.",
+                [
+                    .string("cluster-version", cluster.description),
+                    .string("storage-version", storage?.description ?? "3.5.0"),
+                ])
+        case .storageVersionSet(let version):
+            logger.info("updated storage version", [.string("new-storage-version", version?.description ?? "3.5.0")])
+        case .downgradeSet(let state):
+            logger.info(
+                "downgrade info set", [.bool("enabled", state.isEnabled), .string("target-version", state.targetVersion)])
+        case .alarmsChanged:
+            monitors.hasRaisedNoSpace = alarms.contains(.noSpace)
+            logger.warn("alarms changed", [.strings("alarms", alarms.members.map { "\(hexadecimal($0.memberID)):\($0.alarm.name)" })])
+        case .quotaExceeded: raiseNoSpace()
+        case .compacted(let revision):
+            logger.info("finished scheduled compaction", [.int("compact-revision", revision)])
+        case .malformedEntry(let index, let reason):
+            logger.error("an entry of the log could not be read", [.uint("index", index), .error(reason)])
+        }
+    }
+
+    private func published(_ member: Member) {
+        guard !monitors.hasPublished, raftStatus.lead != 0 else { return }
+        monitors.hasPublished = true
+        let timeout = Duration.seconds(5) + .milliseconds(Int64(configuration.raft.electionMilliseconds) * 2)
+        logger.info(
+            "published local member to cluster through raft",
+            [
+                .string("local-member-id", hexadecimal(memberID)),
+                .string(
+                    "local-member-attributes",
+                    "{Name:\(member.name) ClientURLs:[\(member.clientURLs.joined(separator: " "))]}"),
+                .string("cluster-id", hexadecimal(clusterID)), .duration("publish-timeout", timeout),
+            ])
+        monitors.isReady = true
+        logger.info("ready to serve client requests")
+        logger.info("grpc service status changed", [.string("service", ""), .string("status", "SERVING")])
+        whenReady?()
+        whenReady = nil
+    }
+
+    private func clusterVersionSet(_ from: SemanticVersion?, _ to: SemanticVersion, _ ids: [LogField]) {
+        monitors.isVersionProposed = false
+        let text = to.minorDescription
+        if let from {
+            logger.info(
+                "updated cluster version", ids + [.string("from", from.minorDescription), .string("to", text)])
+        } else {
+            logger.info("set initial cluster version", ids + [.string("cluster-version", text)])
+        }
+        logger.info("enabled capabilities for version", [.string("cluster-version", text)])
+        logger.info("cluster version is updated", [.string("cluster-version", text)])
+        // A lower version must find a snapshot without what it does not know.
+        if let from, to < from {
+            logger.info(
+                "Cluster version downgrade detected, forcing snapshot",
+                [.string("prev-cluster-version", from.description), .string("new-cluster-version", to.description)])
+            replica.triggerSnapshot()
+        }
+    }
+
+    private func raiseNoSpace() {
+        guard !monitors.hasRaisedNoSpace else { return }
+        monitors.hasRaisedNoSpace = true
+        let quota = UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0))
+        logger.warn(
+            "message exceeded backend quota; raising alarm",
+            [
+                .uint("quota-size-bytes", quota), .string("quota-size", humanizedBytes(quota)),
+                .error(EtcdError.noSpace.message),
+            ])
+        lane.proposeInternally(.alarm(AlarmRequest(action: .activate, memberID: memberID, alarm: .noSpace)))
+    }
+
+    // MARK: By the clock
+
+    func monitorHalfSecond() {
+        let now = Self.now()
+        if raftStatus.role == .leader {
+            for id in replica.apply.state.lessor.expired(now: now, retryAfter: .seconds(7)) {
+                lane.proposeInternally(.leaseRevoke(LeaseRevokeRequest(id: id)))
+            }
+            if monitors.isReady { proposeClusterVersion() }
+            compactOnSchedule(now)
+        }
+        turn()
+    }
+
+    private func compactOnSchedule(_ now: Instant) {
+        if monitors.compactor == nil { monitors.compactor = AutoCompactor(configuration.storage.autoCompaction, now: now) }
+        guard let revision = monitors.compactor?.look(now: now, current: view.latestRevision) else { return }
+        logger.info("starting auto compaction", [.int("revision", revision)])
+        lane.proposeInternally(.compaction(CompactionRequest(revision: revision)))
+    }
+
+    /// Deletes segments and snapshots beyond those to keep.
+    func purgeFiles() {
+        let raft = configuration.raft
+        let snapshots = configuration.snapshotDirectory
+        for (directory, suffix, keep, locks) in [
+            (snapshots, ".snap.db", raft.maxSnapshots, false), (snapshots, ".snap", raft.maxSnapshots, false),
+            (configuration.effectiveWALDirectory, ".wal", raft.maxWALs, true),
+        ] where keep > 0 {
+            do throws(FileError) {
+                let purge = FilePurge(directory: directory, suffix: suffix, keep: Int(keep), respectsLocks: locks)
+                for name in try purge.step(POSIXFileSystem()).removed {
+                    logger.info("purged", [.string("path", "\(directory)/\(name)")])
+                }
+            } catch {
+                logger.warn("failed to purge files", [.string("dir", directory), .error(error.description)])
+            }
+        }
+    }
+}
+
+/// When to compact without being asked, and up to where.
+struct AutoCompactor {
+    private let mode: AutoCompaction
+    private var samples: [(at: Instant, revision: Int64)] = []
+    private var nextSample: Instant
+    private var nextCompaction: Instant
+    private var lastCompacted: Int64 = 0
+
+    /// Ten looks an interval, as etcd; an interval is at most an hour.
+    private static let samplesPerInterval: Int64 = 10
+    private static let intervalMax = Duration.seconds(3600)
+    private static let revisionModeInterval = Duration.seconds(300)
+
+    init?(_ mode: AutoCompaction, now: Instant) {
+        self.mode = mode
+        switch mode {
+        case .off: return nil
+        case .periodic(let retention):
+            nextSample = now
+            nextCompaction = now + retention.duration
+        case .revisions:
+            nextSample = now
+            nextCompaction = now + Self.revisionModeInterval
+        }
+    }
+
+    /// The revision to compact to now, or nil.
+    mutating func look(now: Instant, current: Int64) -> Int64? {
+        switch mode {
+        case .off: return nil
+        case .revisions(let count):
+            guard now >= nextCompaction else { return nil }
+            nextCompaction = now + Self.revisionModeInterval
+            let revision = current - count
+            guard revision > 0, revision != lastCompacted else { return nil }
+            lastCompacted = revision
+            return revision
+        case .periodic(let retention):
+            let span = retention.duration
+            let interval = min(span, Self.intervalMax)
+            if now >= nextSample {
+                samples.append((now, current))
+                nextSample = now + .nanoseconds(interval.wholeNanoseconds / Self.samplesPerInterval)
+            }
+            guard now >= nextCompaction else { return nil }
+            nextCompaction = now + interval
+            // The newest sample that is as old as the span to keep.
+            guard let index = samples.lastIndex(where: { now - $0.at >= span }) else { return nil }
+            let revision = samples[index].revision
+            samples.removeFirst(index)
+            guard revision > lastCompacted, revision > 1 else { return nil }
+            lastCompacted = revision
+            return revision
+        }
+    }
+}

@@ -1,0 +1,396 @@
+// The event loop that owns a member on a small machine: replica, front lane and client connections, all on one thread;
+// the log, the file and the chores on threads of their own.
+//
+// Everything happens in turns. A turn takes what has come in, runs the lanes until they are quiet, hands out what they
+// ask for, and writes each connection's answers with one system call.
+
+import Auth
+import BBolt
+import Backend
+import Base
+import EtcdAPI
+import EtcdWire
+import Foundation
+import FrontDoor
+import Lease
+import MVCC
+import Membership
+import NIOCore
+import Raft
+import Replica
+import ServerConfiguration
+import ServerLog
+import StateMachine
+
+/// What other threads tell the loop.
+enum LoopMessage: Sendable {
+    case log([LogReply], fsyncSeconds: Double)
+    case committed([CommitReply], seconds: Double)
+    case chore(UInt64, ChoreResult)
+    /// The member can't go on: its log or its file failed.
+    case failed(String)
+}
+
+final class MemberLoop {
+    let eventLoop: any EventLoop
+    let configuration: ServerConfiguration
+    let logger: ServerLogger
+    let raftLogger: ServerLogger
+    let clusterID: ClusterID
+    let memberID: MemberID
+    var replica: CompactReplica
+    private(set) var lane: FrontLane!
+    private(set) var door: FrontDoor!
+    let metrics = MemberMetrics()
+    private var inbox: Mailbox<LoopMessage>!
+    private var logThread: LaneThread<LogRequest>!
+    private var commitThread: LaneThread<CommitRequest>!
+    private var choreThread: LaneThread<(UInt64, Chore)>!
+    private let logLane: Guarded<LogLane>
+    private let commitLane: Guarded<CommitLane>
+    private var deferredLog: [LogRequest] = []
+    private var isLogFlushScheduled = false
+    private var isTurnScheduled = false
+    private var isInTurn = false
+    private(set) var isStopping = false
+    private var timers: [RepeatedTask] = []
+    var statistics: DatabaseStatistics
+    var monitors = MonitorState()
+    var whenReady: (() -> Void)?
+
+    init(
+        replica: consuming CompactReplica, log: consuming sending LogLane, commit: consuming sending CommitLane,
+        identity: (cluster: ClusterID, member: MemberID), statistics: DatabaseStatistics, eventLoop: any EventLoop,
+        configuration: ServerConfiguration, logger: ServerLogger
+    ) {
+        self.eventLoop = eventLoop
+        self.configuration = configuration
+        self.logger = logger
+        raftLogger = logger.named("raft")
+        clusterID = identity.cluster
+        memberID = identity.member
+        self.statistics = statistics
+        self.replica = replica
+        logLane = Guarded(log)
+        commitLane = Guarded(commit)
+    }
+
+    static func now() -> Instant { Instant(nanoseconds: DispatchTime.now().uptimeNanoseconds) }
+
+    // MARK: Start
+
+    /// On the event loop.
+    func start() {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let loop = eventLoop
+        inbox = Mailbox { loop.execute { bound.value.turn() } }
+        let inbox: Mailbox<LoopMessage> = inbox
+        logThread = LaneThread(name: "etcd-log") { [logLane] batch in
+            let begun = DispatchTime.now().uptimeNanoseconds
+            do {
+                let replies = try logLane.use { (lane: inout LogLane) in try lane.receive(batch) } ?? []
+                let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
+                inbox.post(.log(replies, fsyncSeconds: seconds))
+                logLane.use { (lane: inout LogLane) in lane.prepareNextSegment() }
+                return true
+            } catch {
+                inbox.post(.failed("failed to write the WAL: \(error)"))
+                return false
+            }
+        }
+        commitThread = LaneThread(name: "etcd-commit") { [commitLane] batch in
+            let begun = DispatchTime.now().uptimeNanoseconds
+            do {
+                let replies = try commitLane.use { (lane: inout CommitLane) in try lane.receive(batch) } ?? []
+                inbox.post(.committed(replies, seconds: Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9))
+                return true
+            } catch {
+                inbox.post(.failed("failed to commit to the backend: \(error)"))
+                return false
+            }
+        }
+        choreThread = LaneThread(name: "etcd-chores") { batch in
+            for (token, chore) in batch { inbox.post(.chore(token, chore.run())) }
+            return true
+        }
+        let requests = configuration.requests
+        let election = Duration.milliseconds(Int64(configuration.raft.electionMilliseconds))
+        lane = FrontLane(
+            FrontSettings(
+                clusterID: clusterID, memberID: memberID, requestBytesMax: Int(requests.maxRequestBytes),
+                transactionOperationsMax: Int(requests.maxTxnOps), requestTimeout: .seconds(5) + election * 2,
+                quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
+                startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000)),
+            member: self)
+        door = FrontDoor(
+            lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
+            metrics: { [unowned self] in metrics.page(self) })
+        door.requestsArrived = { [unowned self] in scheduleTurn() }
+        startTimers()
+    }
+
+    private func startTimers() {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        func every(_ amount: TimeAmount, _ body: @escaping @Sendable (MemberLoop) -> Void) {
+            timers.append(
+                eventLoop.scheduleRepeatedTask(initialDelay: amount, delay: amount) { _ in body(bound.value) })
+        }
+        every(.milliseconds(Int64(configuration.raft.heartbeatMilliseconds))) { loop in
+            let now = Self.now()
+            loop.replica.consensus.tick(now: now)
+            loop.lane.expire(now: now)
+            loop.turn()
+        }
+        every(TimeAmount(configuration.storage.batchInterval)) { loop in
+            guard loop.replica.apply.hasUnsealedChanges else { return }
+            loop.replica.apply.seal()
+            loop.turn()
+        }
+        every(.milliseconds(10)) { loop in
+            guard loop.replica.apply.isCompacting else { return }
+            loop.replica.apply.compactionSlice()
+            loop.turn()
+        }
+        every(.milliseconds(500)) { $0.monitorHalfSecond() }
+        every(.seconds(30)) { $0.purgeFiles() }
+    }
+
+    // MARK: Turns
+
+    func scheduleTurn() {
+        guard !isTurnScheduled else { return }
+        isTurnScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute { bound.value.turn() }
+    }
+
+    func turn() {
+        if isInTurn { return scheduleTurn() }
+        isInTurn = true
+        isTurnScheduled = false
+        let now = Self.now()
+        lane.now = now
+        for message in inbox.take() { receive(message) }
+        do throws(StateMachineFailure) {
+            repeat {
+                passRequests()
+                try replica.process(now: now)
+                passResults()
+            } while !lane.outbox.isEmpty || (replica.consensus.hasWork && !replica.hasMore)
+        } catch {
+            fail("failed to apply an entry: \(error)")
+        }
+        door.flush()
+        isInTurn = false
+        if replica.hasMore { scheduleTurn() }
+    }
+
+    private func receive(_ message: LoopMessage) {
+        switch message {
+        case .log(let replies, let seconds):
+            metrics.walFsync.observe(seconds)
+            if seconds > 1 {
+                logger.warn(
+                    "slow fdatasync", [.duration("took", Duration.seconds(seconds)), .duration("expected-duration", Duration.seconds(1))])
+            }
+            replica.logReplied(replies)
+        case .committed(let replies, let seconds):
+            metrics.backendCommit.observe(seconds)
+            for reply in replies { committed(reply) }
+        case .chore(let token, let result): lane.choreDone(token, result)
+        case .failed(let reason): fail(reason)
+        }
+    }
+
+    private func committed(_ reply: CommitReply) {
+        switch reply {
+        case .committed(let result):
+            statistics = result.statistics
+            replica.committed(result)
+        case .defragmented(let token, let result):
+            statistics = result.statistics
+            replica.committed(result)
+            lane.defragmented(token, nil)
+            logger.info(
+                "finished defragmentation",
+                [.uint("current-db-size-bytes", statistics.sizeBytes), .uint("current-db-size-in-use-bytes", statistics.sizeInUseBytes)])
+        case .defragmentationFailed(let token, let error):
+            logger.error("failed to defragment", [.error(error.description)])
+            lane.defragmented(token, EtcdError(code: .unknown, message: error.description))
+        }
+    }
+
+    /// From the front lane into the replica and to the threads.
+    private func passRequests() {
+        guard !lane.outbox.isEmpty else { return }
+        let out = lane.outbox
+        lane.outbox = FrontOutbox()
+        metrics.proposalsPending += out.proposals.count
+        for proposal in out.proposals { replica.consensus.propose(proposal) }
+        for id in out.barriers { replica.consensus.barrier(id) }
+        for token in out.flushes { replica.apply.flush(token) }
+        for (token, chore) in out.chores { choreThread.post((token, chore)) }
+        for token in out.defragmentations {
+            logger.info("defragmenting", [.uint("current-db-size-bytes", statistics.sizeBytes)])
+            replica.apply.seal()
+            replica.collectApplied()
+            replica.outbox.commit.append(.defragment(token))
+        }
+    }
+
+    /// From the replica to the front lane, the threads and the log.
+    private func passResults() {
+        replica.collectApplied()
+        let out = replica.outbox
+        replica.outbox = ReplicaOutbox()
+        for line in out.raftLines { write(line) }
+        for event in out.events { handle(event) }
+        if let status = out.status { statusChanged(status) }
+        if !out.log.isEmpty { passToLog(out.log) }
+        if !out.commit.isEmpty { commitThread.post(contentsOf: out.commit) }
+        if !out.replies.isEmpty {
+            metrics.proposalsPending = max(0, metrics.proposalsPending - out.replies.count)
+            metrics.note(out.replies)
+            lane.deliver(out.replies)
+        }
+        if !out.barriers.isEmpty { lane.barriersPassed(out.barriers) }
+        for (token, reader) in out.flushed { lane.flushed(token, reader) }
+        metrics.proposalsFailed += out.droppedProposals
+        if let index = out.snapshotTriggered {
+            logger.info(
+                "triggering snapshot",
+                [
+                    .string("local-member-id", hexadecimal(memberID)), .uint("local-member-applied-index", index),
+                    .uint("local-member-snapshot-count", configuration.raft.snapshotCount),
+                ])
+        }
+        if let index = out.snapshotSaved { logger.info("saved snapshot to disk", [.uint("snapshot-index", index)]) }
+        if out.removesLocalMember { logger.warn("the local member was removed from the cluster") }
+    }
+
+    /// A commit index alone needs no sync and nobody waits for it: under load it goes with the next entries and costs no
+    /// wake-up of its own, otherwise it follows soon.
+    private func passToLog(_ requests: [LogRequest]) {
+        deferredLog += requests
+        let isUrgent = requests.contains { request in
+            guard case .append(let append) = request else { return true }
+            return !append.entries.isEmpty || !append.responses.isEmpty || append.mustSync
+        }
+        if isUrgent { return flushLog() }
+        guard !isLogFlushScheduled else { return }
+        isLogFlushScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: .milliseconds(2)) {
+            bound.value.isLogFlushScheduled = false
+            bound.value.flushLog()
+        }
+    }
+
+    func flushLog() {
+        guard !deferredLog.isEmpty else { return }
+        logThread.post(contentsOf: deferredLog)
+        deferredLog.removeAll(keepingCapacity: true)
+    }
+
+    private func write(_ line: RaftLogLine) {
+        switch line.level {
+        case .debug: raftLogger.debug(line.text)
+        case .info: raftLogger.info(line.text)
+        case .warning: raftLogger.warn(line.text)
+        case .error: raftLogger.error(line.text)
+        }
+    }
+
+    /// The log or the file failed: whatever is not durable was not acknowledged, and nothing more will be.
+    private func fail(_ reason: String) {
+        if isStopping { return }
+        logger.fatal("the member stops: \(reason)", [.string("local-member-id", hexadecimal(memberID))])
+        exit(1)
+    }
+
+    // MARK: End
+
+    /// Tells all who wait, and those who still come, that the member stops; the answers go out.
+    func beginStop() {
+        isStopping = true
+        for timer in timers { timer.cancel() }
+        timers = []
+        lane.stop()
+        door.shutDown()
+        door.flush()
+    }
+
+    /// Puts everything applied into the file and closes log and file. Blocks; the loop serves nobody any more.
+    func finishStop() {
+        replica.apply.seal()
+        replica.collectApplied()
+        let out = replica.outbox
+        replica.outbox = ReplicaOutbox()
+        deferredLog += out.log
+        flushLog()
+        commitThread.post(contentsOf: out.commit)
+        choreThread.stop()
+        logThread.stop()
+        commitThread.stop()
+        logLane.close { (lane: consuming LogLane) in try? lane.close() }
+        commitLane.close { (lane: consuming CommitLane) in lane.close() }
+    }
+}
+
+extension Guarded where Value: ~Copyable {
+    /// Ends the value's life; later uses find nothing.
+    func close(_ body: (consuming Value) -> Void) {
+        if let value = take() { body(value) }
+    }
+}
+
+// MARK: - What the front lane may look at
+
+extension MemberLoop: MemberState {
+    var view: StoreView { replica.apply.state.view }
+    var raftStatus: RaftBasicStatus { replica.consensus.status }
+    var appliedIndex: UInt64 { replica.apply.appliedIndex }
+    var membership: Membership { replica.apply.state.membership }
+    var alarms: AlarmSet { replica.apply.state.alarms }
+    var storageVersion: SemanticVersion? { replica.apply.state.storageVersion }
+    var databaseStatistics: DatabaseStatistics { statistics }
+    var lessor: Lessor { replica.apply.state.lessor }
+
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
+        try replica.apply.state.lessor.renew(id, now: Self.now())
+    }
+
+    /// Tokens are not built yet: with authentication on, nobody is anybody, and only what needs no user gets through.
+    func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError) {
+        guard replica.apply.state.auth.isEnabled else { return }
+        throw .userEmpty
+    }
+}
+
+extension Chore {
+    /// On the chores thread.
+    func run() -> ChoreResult {
+        switch self {
+        case .hashKV(let view, let revision):
+            do throws(MVCCError) {
+                return .hashKV(.success(try view.hashKV(revision)))
+            } catch {
+                return .hashKV(.failure(error))
+            }
+        case .range(let view, let request):
+            do throws(MVCCError) {
+                return .range(.success(try view.answer(request)))
+            } catch {
+                return .range(.failure(error))
+            }
+        case .backendHash(let reader):
+            do throws(BBoltError) {
+                return .backendHash(.success(try reader.backendHash()))
+            } catch {
+                return .backendHash(.failure(error))
+            }
+        case .imageChunk(let image, let offset, let count):
+            return .imageChunk(image.read(from: offset, count: count))
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// What all connections of one event loop share: the front lane behind them, the settings in front, and the list of those
+// that have something to write.
+
+package import Base
+package import EtcdAPI
+package import HTTP2
+import NIOCore
+
+package struct FrontDoorSettings: Sendable {
+    package var http2: HTTP2ServerSettings
+    package var servesGateway: Bool
+    /// Origins that browsers may come from; "*" for all.
+    package var corsOrigins: Set<String>
+    /// Host names that plain HTTP may be addressed to; "*" for all.
+    package var hostNames: Set<String>
+
+    package init(http2: HTTP2ServerSettings, servesGateway: Bool, corsOrigins: Set<String>, hostNames: Set<String>) {
+        self.http2 = http2
+        self.servesGateway = servesGateway
+        self.corsOrigins = corsOrigins
+        self.hostNames = hostNames
+    }
+}
+
+package final class FrontDoor {
+    package let lane: FrontLane
+    package let settings: FrontDoorSettings
+    /// The page of `/metrics`.
+    package let metrics: () -> String
+    /// Called when requests have come in that the replica should see in this turn.
+    package var requestsArrived: () -> Void = {}
+    private var connections: [ObjectIdentifier: HTTP2ServerHandler] = [:]
+    private var dirty: [HTTP2ServerHandler] = []
+    private let clock: () -> Instant
+
+    package init(
+        lane: FrontLane, settings: FrontDoorSettings, clock: @escaping () -> Instant, metrics: @escaping () -> String
+    ) {
+        self.lane = lane
+        self.settings = settings
+        self.clock = clock
+        self.metrics = metrics
+    }
+
+    package var openConnections: Int { connections.count }
+
+    /// Before requests are handed to the lane.
+    func burstBegins() { lane.now = clock() }
+
+    /// After all requests of a read were handed to the lane.
+    func burstEnded() {
+        lane.closeBurst()
+        if !lane.outbox.isEmpty { requestsArrived() }
+    }
+
+    func makeHTTP2Handler() -> HTTP2ServerHandler {
+        let application = GRPCApplication(self)
+        let handler = HTTP2ServerHandler(application: application, settings: settings.http2)
+        handler.whenDirty = { [weak self] handler in
+            guard let self else { return }
+            dirty.append(handler)
+            // Replies come in turns of the replica, which ends with `flush`; other writers need a turn.
+            if dirty.count == 1 { requestsArrived() }
+        }
+        application.handler = handler
+        connections[ObjectIdentifier(handler)] = handler
+        return handler
+    }
+
+    func connectionClosed(_ handler: HTTP2ServerHandler?) {
+        if let handler { connections[ObjectIdentifier(handler)] = nil }
+    }
+
+    /// Writes what the turn has answered, one write per connection.
+    package func flush() {
+        guard !dirty.isEmpty else { return }
+        let handlers = dirty
+        dirty.removeAll(keepingCapacity: true)
+        for handler in handlers { handler.flushScheduled() }
+    }
+
+    /// No new calls on any connection.
+    package func shutDown() {
+        for handler in connections.values { handler.shutDown() }
+    }
+}

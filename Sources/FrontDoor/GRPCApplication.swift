@@ -1,0 +1,123 @@
+// gRPC on one connection: paths become RPCs, messages go to the front lane, replies come back to their streams.
+
+import Base
+import EtcdAPI
+import EtcdWire
+import HTTP2
+import NIOCore
+
+final class GRPCApplication: HTTP2ServerApplication {
+    private let frontDoor: FrontDoor
+    weak var handler: HTTP2ServerHandler?
+
+    init(_ frontDoor: FrontDoor) {
+        self.frontDoor = frontDoor
+    }
+
+    func started(_ stream: ServerStream) {
+        guard let rpc = RPC(path: stream.head.path) else { return refuse(stream) }
+        stream.context = GRPCCall(rpc, stream)
+    }
+
+    private func refuse(_ stream: ServerStream) {
+        let path = stream.head.path.dropFirst()
+        guard let slash = path.lastIndex(of: "/") else {
+            return stream.finish(status: 12, message: "malformed method name: \"\(stream.head.path)\"")
+        }
+        let (service, method) = (path[..<slash], path[path.index(after: slash)...])
+        if RPC.allCases.contains(where: { $0.definition.service == service }) {
+            stream.finish(status: 12, message: "unknown method \(method) for service \(service)")
+        } else {
+            stream.finish(status: 12, message: "unknown service \(service)")
+        }
+    }
+
+    func received(_ stream: ServerStream, message: ByteBuffer) {
+        guard let call = stream.context as? GRPCCall else { return }
+        frontDoor.burstBegins()
+        // The one copy: what becomes of the request may outlive the read buffer.
+        let bytes = Bytes(Array(message.readableBytesView))
+        switch call.rpc {
+        case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
+        case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call)
+        default:
+            guard !call.hasRequest else { return }
+            call.hasRequest = true
+            frontDoor.lane.call(call.rpc, bytes, call.metadata, call)
+        }
+    }
+
+    func clientFinished(_ stream: ServerStream) {
+        guard let call = stream.context as? GRPCCall else { return }
+        switch call.rpc {
+        case .reflectionV1, .reflectionV1Alpha, .leaseKeepAlive: call.finish(nil)
+        default:
+            if !call.hasRequest { stream.finish(status: 13, message: "EOF") }
+        }
+    }
+
+    func ended(_ stream: ServerStream, _ end: StreamEnd) {
+        stream.context = nil
+    }
+
+    func httpRequest(_ stream: ServerStream, body: ByteBuffer) {
+        frontDoor.burstBegins()
+        let head = stream.head
+        let request = HTTPRequest(
+            method: head.method, uri: head.path, host: head.authority, fields: head.fields,
+            body: Bytes(Array(body.readableBytesView)))
+        HTTPRouter(frontDoor).handle(request, StreamResponder(stream))
+    }
+
+    func burstEnded() {
+        frontDoor.burstEnded()
+    }
+
+    func connectionClosed() {
+        frontDoor.connectionClosed(handler)
+    }
+}
+
+/// A call on its stream; where the lane's replies go.
+final class GRPCCall: ReplySink {
+    let rpc: RPC
+    let metadata: CallMetadata
+    var hasRequest = false
+    // The lane may keep the call longer than the connection keeps the stream; the circle is cut when either ends.
+    private let stream: ServerStream
+
+    init(_ rpc: RPC, _ stream: ServerStream) {
+        self.rpc = rpc
+        self.stream = stream
+        var metadata = CallMetadata()
+        for (name, value) in stream.head.fields {
+            switch name {
+            case "token": metadata.token = value
+            case "authorization":
+                if metadata.token == nil { metadata.token = value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value }
+            case "hasleader": metadata.requiresLeader = value == "true"
+            case "client-api-version": metadata.clientVersion = value
+            default: break
+            }
+        }
+        self.metadata = metadata
+    }
+
+    var isOpen: Bool { stream.isOpen }
+    var queuedBytes: Int { stream.queuedBytes }
+
+    func send(_ message: Bytes) {
+        stream.send(message: message.count) { buffer in
+            message.withUnsafeBytes { _ = buffer.writeBytes($0) }
+        }
+    }
+
+    func finish(_ error: EtcdError?) {
+        stream.finish(status: error?.code.rawValue ?? 0, message: error?.message ?? "")
+        stream.context = nil
+    }
+
+    func whenWritable(_ body: @escaping () -> Void) {
+        stream.whenWritable(body)
+    }
+}

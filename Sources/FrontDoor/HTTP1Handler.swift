@@ -1,0 +1,111 @@
+// HTTP/1 on the client port. Requests of a connection are answered one after the other.
+
+import Base
+import EtcdAPI
+import HTTP2
+import NIOCore
+import NIOHTTP1
+
+final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let frontDoor: FrontDoor
+    private var head: HTTPRequestHead?
+    private var body = ByteBuffer()
+    private var isTooLarge = false
+    private static let bodyBytesMax = 16 << 20
+
+    init(_ frontDoor: FrontDoor) {
+        self.frontDoor = frontDoor
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            body.clear()
+            isTooLarge = false
+        case .body(var part):
+            if body.readableBytes + part.readableBytes > Self.bodyBytesMax {
+                isTooLarge = true
+            } else {
+                body.writeBuffer(&part)
+            }
+        case .end:
+            guard let head else { return }
+            self.head = nil
+            let responder = HTTP1Responder(context, head)
+            if isTooLarge { return responder.text(413, "request body too large\n") }
+            let request = HTTPRequest(
+                method: head.method.rawValue, uri: head.uri, host: head.headers.first(name: "host") ?? "",
+                fields: head.headers.map { ($0.name, $0.value) }, body: Bytes(Array(body.readableBytesView)))
+            body.clear()
+            frontDoor.burstBegins()
+            HTTPRouter(frontDoor).handle(request, responder)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        frontDoor.burstEnded()
+        context.fireChannelReadComplete()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}
+
+/// Answers on an HTTP/1 connection; from its event loop.
+final class HTTP1Responder: HTTPResponder {
+    private let channel: any Channel
+    private let head: HTTPRequestHead
+    private var isEnded = false
+
+    init(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
+        channel = context.channel
+        self.head = head
+    }
+
+    var isOpen: Bool { !isEnded && channel.isActive }
+
+    func start(status: Int, _ fields: [(String, String)]) {
+        var headers = HTTPHeaders(fields)
+        if !head.isKeepAlive { headers.replaceOrAdd(name: "connection", value: "close") }
+        let response = HTTPResponseHead(version: head.version, status: HTTPResponseStatus(statusCode: status), headers: headers)
+        channel.write(HTTPServerResponsePart.head(response), promise: nil)
+    }
+
+    func write(_ bytes: Bytes) {
+        guard head.method != .HEAD else { return }
+        var buffer = channel.allocator.buffer(capacity: bytes.count)
+        bytes.withUnsafeBytes { _ = buffer.writeBytes($0) }
+        channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(buffer)), promise: nil)
+    }
+
+    func end() {
+        guard !isEnded else { return }
+        isEnded = true
+        if head.isKeepAlive {
+            channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        } else {
+            let channel = channel
+            channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in channel.close(promise: nil) }
+        }
+    }
+}
+
+/// Answers on a stream of HTTP/2.
+final class StreamResponder: HTTPResponder {
+    private let stream: ServerStream
+
+    init(_ stream: ServerStream) {
+        self.stream = stream
+    }
+
+    var isOpen: Bool { stream.isOpen }
+
+    func start(status: Int, _ fields: [(String, String)]) { stream.startHTTP(status: status, headers: fields) }
+    func write(_ bytes: Bytes) { stream.sendHTTP(ByteBuffer(bytes: bytes.array)) }
+    func end() { stream.finishHTTP() }
+}

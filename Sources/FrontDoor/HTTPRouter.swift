@@ -1,0 +1,207 @@
+// Plain HTTP on the client port, whichever version it came in: health, version, metrics, and the JSON gateway.
+
+import Base
+import EtcdAPI
+import EtcdWire
+import MVCC
+import Membership
+import Raft
+import StateMachine
+
+struct HTTPRequest {
+    var method: String
+    var uri: String
+    var host: String
+    var fields: [(name: String, value: String)]
+    var body: Bytes
+
+    subscript(name: String) -> String? { fields.first { $0.name.lowercased() == name }?.value }
+
+    var path: String { String(uri.prefix { $0 != "?" }) }
+
+    /// The values of a parameter in the query.
+    func query(_ name: String) -> [String] {
+        guard let mark = uri.firstIndex(of: "?") else { return [] }
+        return uri[uri.index(after: mark)...].split(separator: "&").compactMap { pair in
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts[0] == name else { return nil }
+            return parts.count > 1 ? String(parts[1]) : ""
+        }
+    }
+}
+
+/// Where an answer goes.
+protocol HTTPResponder: AnyObject {
+    var isOpen: Bool { get }
+    func start(status: Int, _ fields: [(String, String)])
+    func write(_ bytes: Bytes)
+    func end()
+}
+
+extension HTTPResponder {
+    func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
+        start(status: status, fields + [("content-length", String(body.count))])
+        if !body.isEmpty { write(body) }
+        end()
+    }
+
+    func text(_ status: Int, _ body: String, _ fields: [(String, String)] = []) {
+        respond(
+            status, [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")] + fields, Bytes(body))
+    }
+}
+
+struct HTTPRouter {
+    private let frontDoor: FrontDoor
+    private var lane: FrontLane { frontDoor.lane }
+    private var member: any MemberState { lane.memberState }
+
+    init(_ frontDoor: FrontDoor) {
+        self.frontDoor = frontDoor
+    }
+
+    func handle(_ request: HTTPRequest, _ responder: any HTTPResponder) {
+        guard isHostAllowed(request.host) else {
+            return responder.text(421, "etcd: the host \(request.host) is not in --host-whitelist\n")
+        }
+        let cors = corsFields(request)
+        if request.method == "OPTIONS" { return responder.respond(200, cors, Bytes()) }
+        switch request.path {
+        case "/version": version(request, responder, cors)
+        case "/health": health(request, responder)
+        case "/metrics":
+            guard isGet(request, responder) else { return }
+            responder.respond(200, [("content-type", "text/plain; version=0.0.4; charset=utf-8")], Bytes(frontDoor.metrics()))
+        case let path where path == "/livez" || path.hasPrefix("/livez/"):
+            HealthChecks(member, lane).answer(
+                request, responder, group: "livez", names: ["serializable_read"])
+        case let path where path == "/readyz" || path.hasPrefix("/readyz/"):
+            HealthChecks(member, lane).answer(
+                request, responder, group: "readyz",
+                names: ["data_corruption", "serializable_read", "linearizable_read", "non_learner"])
+        case let path where path.hasPrefix("/v3/") || path.hasPrefix("/v3beta/"):
+            guard frontDoor.settings.servesGateway else { return responder.text(404, "404 page not found\n") }
+            GatewayCall.start(request, lane, responder, cors)
+        default:
+            responder.text(404, "404 page not found\n")
+        }
+    }
+
+    // MARK: Who may ask
+
+    private func isHostAllowed(_ host: String) -> Bool {
+        let allowed = frontDoor.settings.hostNames
+        if allowed.isEmpty || allowed.contains("*") || host.isEmpty { return true }
+        var name = host[...]
+        if let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") { name = name[..<colon] }
+        return allowed.contains(String(name))
+    }
+
+    private func corsFields(_ request: HTTPRequest) -> [(String, String)] {
+        let allowed = frontDoor.settings.corsOrigins
+        guard let origin = request["origin"], allowed.contains("*") || allowed.contains(origin) else { return [] }
+        return [
+            ("access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE"),
+            ("access-control-allow-origin", allowed.contains("*") ? "*" : origin),
+            ("access-control-allow-headers", "accept, content-type, authorization"),
+        ]
+    }
+
+    private func isGet(_ request: HTTPRequest, _ responder: any HTTPResponder) -> Bool {
+        if request.method == "GET" || request.method == "HEAD" { return true }
+        responder.text(405, "Method Not Allowed\n", [("allow", "GET")])
+        return false
+    }
+
+    // MARK: Version and health
+
+    private func version(_ request: HTTPRequest, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
+        guard isGet(request, responder) else { return }
+        let cluster = member.membership.clusterVersion?.description ?? "not_decided"
+        let storage = member.storageVersion?.description ?? "unknown"
+        let json = JSONValue.object([
+            "etcdserver": .string(SemanticVersion.server.description), "etcdcluster": .string(cluster),
+            "storage": .string(storage),
+        ])
+        responder.respond(200, [("content-type", "application/json")] + cors, Bytes(json.encoded))
+    }
+
+    private func health(_ request: HTTPRequest, _ responder: any HTTPResponder) {
+        guard isGet(request, responder) else { return }
+        let excluded = request.query("exclude")
+        func answer(_ isHealthy: Bool, _ reason: String) {
+            let json = JSONValue.object(["health": .string(isHealthy ? "true" : "false"), "reason": .string(reason)])
+            responder.respond(isHealthy ? 200 : 503, [("content-type", "text/plain; charset=utf-8")],
+                Bytes(json.encoded + (isHealthy ? [] : [UInt8(ascii: "\n")])))
+        }
+        for alarm in member.alarms.members where !excluded.contains(alarm.alarm.name) {
+            return answer(false, "ALARM \(alarm.alarm.name)")
+        }
+        let isSerializable = request.query("serializable").contains("true")
+        if !isSerializable, member.raftStatus.lead == 0 { return answer(false, "RAFT NO LEADER") }
+        lane.probe(isSerializable: isSerializable) { outcome in
+            switch outcome {
+            case .success: answer(true, "")
+            case .failure(let error): answer(false, "RANGE ERROR:\(error.message)")
+            }
+        }
+    }
+}
+
+/// `/livez` and `/readyz`: named checks, all of them or one.
+private struct HealthChecks {
+    let member: any MemberState
+    let lane: FrontLane
+
+    init(_ member: any MemberState, _ lane: FrontLane) {
+        self.member = member
+        self.lane = lane
+    }
+
+    func answer(_ request: HTTPRequest, _ responder: any HTTPResponder, group: String, names: [String]) {
+        guard request.method == "GET" else {
+            return responder.text(405, "Method Not Allowed\n", [("allow", "GET")])
+        }
+        var wanted = names
+        let rest = request.path.dropFirst(group.count + 2)
+        if !rest.isEmpty {
+            guard names.contains(String(rest)) else { return responder.text(404, "404 page not found\n") }
+            wanted = [String(rest)]
+        }
+        let excluded = request.query("exclude")
+        wanted.removeAll { excluded.contains($0) }
+        run(wanted[...], [:]) { results in
+            let failed = wanted.filter { results[$0] != nil }
+            var lines = ""
+            for name in wanted {
+                lines += results[name].map { "[-]\(name) failed: \($0)\n" } ?? "[+]\(name) ok\n"
+            }
+            if failed.isEmpty {
+                let isVerbose = !request.query("verbose").isEmpty
+                responder.text(200, isVerbose ? lines + "ok\n" : "ok\n")
+            } else {
+                responder.text(503, lines)
+            }
+        }
+    }
+
+    /// One check after the other; a result holds the reason of a failure.
+    private func run(_ names: ArraySlice<String>, _ results: [String: String], _ finish: @escaping ([String: String]) -> Void) {
+        guard let name = names.first else { return finish(results) }
+        let next: (String?) -> Void = { reason in
+            var results = results
+            results[name] = reason
+            run(names.dropFirst(), results, finish)
+        }
+        switch name {
+        case "data_corruption":
+            next(member.alarms.contains(.corrupt) ? "alarm activated: CORRUPT" : nil)
+        case "non_learner":
+            next(member.membership.isLocalLearner ? "not supported for learner" : nil)
+        default:
+            lane.probe(isSerializable: name == "serializable_read") { outcome in
+                if case .failure(let error) = outcome { next("range error: \(error.message)") } else { next(nil) }
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+"""gRPC as a client library speaks it (grpcio): streams, deadlines, compression, sizes, statuses."""
+
+import concurrent.futures
+import hashlib
+
+import grpc
+import pytest
+
+import harness
+
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out + bytes([value]))
+
+
+def field(number, payload):
+    if isinstance(payload, int):
+        return varint(number << 3) + varint(payload)
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def fields(message):
+    """The fields of an encoded message, as (number, value) pairs."""
+    found, at = [], 0
+
+    def read():
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(message):
+        tag = read()
+        if tag & 7 == 0:
+            found.append((tag >> 3, read()))
+        else:
+            length = read()
+            found.append((tag >> 3, message[at:at + length]))
+            at += length
+    return found
+
+
+@pytest.fixture
+def channel(member):
+    with grpc.insecure_channel(member.endpoint, options=[("grpc.max_receive_message_length", -1)]) as channel:
+        yield channel
+
+
+def unary(channel, path, request=b"", **options):
+    return channel.unary_unary(path)(request, timeout=options.pop("timeout", 10), **options)
+
+
+def put(channel, key, value=b"v"):
+    return unary(channel, "/etcdserverpb.KV/Put", field(1, key) + field(2, value))
+
+
+def refused(call):
+    with pytest.raises(grpc.RpcError) as error:
+        call()
+    return error.value.code(), error.value.details()
+
+
+def test_range_stream(channel):
+    keys = [b"key%05d" % number for number in range(3000)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: put(channel, key, b"x" * 600), keys))
+    for limit in (0, 25, 5000):
+        request = field(1, b"key") + field(2, b"kez") + (field(3, limit) if limit else b"")
+        chunks = [dict_of(fields(message)) for message in channel.unary_stream("/etcdserverpb.KV/RangeStream")(request, timeout=20)]
+        responses = [fields(chunk[1]) for chunk in chunks]
+        found = [dict_of(fields(pair))[1] for response in responses for number, pair in response if number == 2]
+        expected = keys[:limit] if limit else keys
+        assert found == expected
+        # Header, count and more come once, at the end.
+        for response in responses[:-1]:
+            assert {number for number, _ in response} == {2}
+        last = dict_of(responses[-1])
+        assert last[4] == 3000 and (3 in last) == (limit == 25) and 1 in last
+        assert len([pair for number, pair in responses[0] if number == 2]) == 10
+    stream = channel.unary_stream("/etcdserverpb.KV/RangeStream")
+    code, text = refused(lambda: list(stream(field(1, b"a") + field(5, 2))))
+    assert (code, text) == (grpc.StatusCode.UNIMPLEMENTED, "RangeStream does not support custom sort orders")
+
+
+def dict_of(pairs):
+    return {number: value for number, value in pairs}
+
+
+def test_statuses(channel):
+    assert refused(lambda: unary(channel, "/etcdserverpb.KV/Nothing")) == (
+        grpc.StatusCode.UNIMPLEMENTED, "unknown method Nothing for service etcdserverpb.KV")
+    assert refused(lambda: unary(channel, "/no.Such/Method")) == (grpc.StatusCode.UNIMPLEMENTED, "unknown service no.Such")
+    assert refused(lambda: put(channel, b"")) == (grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: key is not provided")
+    code, text = refused(lambda: put(channel, b"k", b"x" * (1536 * 1024)))
+    assert (code, text) == (grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: request is too large")
+    limit = 1536 * 1024 + 512 * 1024
+    code, text = refused(lambda: put(channel, b"k", b"x" * limit))
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED and text.startswith("grpc: received message larger than max (")
+    code, _ = refused(lambda: unary(channel, "/etcdserverpb.KV/Range", b"\xff\xff\xff"))
+    assert code == grpc.StatusCode.INTERNAL
+
+
+def test_large_messages(channel):
+    value = bytes(range(256)) * 5900
+    put(channel, b"big", value)
+    answer = unary(channel, "/etcdserverpb.KV/Range", field(1, b"big"))
+    pair = dict_of(fields(dict_of(fields(answer))[2]))
+    assert pair[5] == value
+
+
+def test_gzip(channel):
+    unary(
+        channel, "/etcdserverpb.KV/Put", field(1, b"zipped") + field(2, b"z" * 100_000),
+        compression=grpc.Compression.Gzip)
+    answer = unary(channel, "/etcdserverpb.KV/Range", field(1, b"zipped"))
+    assert dict_of(fields(dict_of(fields(answer))[2]))[5] == b"z" * 100_000
+
+
+def test_deadline_and_cancellation(channel):
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
+    stream = watch(b"", timeout=0.3)
+    assert next(stream) == b"\x08\x01"
+    code, _ = refused(lambda: next(stream))
+    assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+    stream = watch(b"", timeout=10)
+    next(stream)
+    stream.cancel()
+    put(channel, b"after", b"cancel")
+
+
+def test_health_and_reflection(channel):
+    assert unary(channel, "/grpc.health.v1.Health/Check") == b"\x08\x01"
+    assert refused(lambda: unary(channel, "/grpc.health.v1.Health/Check", field(1, b"x")))[0] == grpc.StatusCode.NOT_FOUND
+    for version in ("v1", "v1alpha"):
+        call = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
+        answers = list(call(iter([field(7, b""), field(4, b"etcdserverpb.KV")]), timeout=10))
+        names = [dict_of(fields(service))[1] for _, service in fields(dict_of(fields(answers[0]))[6])]
+        assert b"etcdserverpb.KV" in names and b"grpc.health.v1.Health" in names
+        assert b"RangeRequest" in dict_of(fields(answers[1]))[4]
+
+
+def test_snapshot_stream(channel):
+    for number in range(50):
+        put(channel, b"s%d" % number, b"x" * 20000)
+    blobs, remaining = [], []
+    for message in channel.unary_stream("/etcdserverpb.Maintenance/Snapshot")(b"", timeout=20):
+        parts = dict_of(fields(message))
+        blobs.append(parts[3])
+        remaining.append(parts.get(2, 0))
+    data, trailer = b"".join(blobs[:-1]), blobs[-1]
+    assert trailer == hashlib.sha256(data).digest()
+    assert remaining[0] == len(data) - len(blobs[0]) and remaining[-1] == 0
+    assert all(len(blob) <= 32 * 1024 for blob in blobs)
+
+
+def test_many_calls_at_once(channel):
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        revisions = list(pool.map(lambda n: dict_of(fields(dict_of(fields(put(channel, b"m%d" % n)))[1]))[3], range(500)))
+    assert sorted(revisions) == list(range(2, 502))
+
+
+def test_stop_ends_calls_in_order(member):
+    with grpc.insecure_channel(member.endpoint) as channel:
+        stream = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
+        next(stream)
+        put(channel, b"last", b"1")
+        member.stop()
+        code, _ = refused(lambda: next(stream))
+        assert code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
