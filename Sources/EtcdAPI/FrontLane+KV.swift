@@ -42,6 +42,10 @@ extension FrontLane {
         case .leaseGrant, .leaseRevoke, .leaseTimeToLive, .leaseLeases:
             try lease(rpc, request, metadata, sink)
         case .leaseKeepAlive: keepAlive(request, sink)
+        case .watch: watch(request, metadata, sink)
+        case .lock, .unlock: lock(rpc, request, metadata, PlainErrorSink(sink))
+        case .electionCampaign, .electionProclaim, .electionLeader, .electionObserve, .electionResign:
+            election(rpc, request, metadata, PlainErrorSink(sink))
         case .healthCheck, .healthWatch, .healthList:
             try health(rpc, request, sink)
         default:

@@ -120,8 +120,11 @@ final class MemberLoop {
                 clusterID: clusterID, memberID: memberID, requestBytesMax: Int(requests.maxRequestBytes),
                 transactionOperationsMax: Int(requests.maxTxnOps), requestTimeout: .seconds(5) + election * 2,
                 quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
+                electionTimeout: election,
+                watchProgressInterval: .nanoseconds(requests.watchProgressNotifyInterval.nanoseconds),
                 startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000)),
             member: self)
+        lane.wake = { [unowned self] in scheduleTurn() }
         door = FrontDoor(
             lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
             metrics: { [unowned self] in metrics.page(self) })
@@ -248,6 +251,7 @@ final class MemberLoop {
         if let status = out.status { statusChanged(status) }
         if !out.log.isEmpty { passToLog(out.log) }
         if !out.commit.isEmpty { commitThread.post(contentsOf: out.commit) }
+        if !out.changes.isEmpty { lane.watches.applied(out.changes) }
         if !out.replies.isEmpty {
             metrics.proposalsPending = max(0, metrics.proposalsPending - out.replies.count)
             metrics.note(out.replies)
@@ -355,6 +359,7 @@ extension MemberLoop: MemberState {
     var storageVersion: SemanticVersion? { replica.apply.state.storageVersion }
     var databaseStatistics: DatabaseStatistics { statistics }
     var lessor: Lessor { replica.apply.state.lessor }
+    var authRevision: UInt64 { replica.apply.state.auth.revision }
 
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
         try replica.apply.state.lessor.renew(id, now: Self.now())
@@ -388,6 +393,12 @@ extension Chore {
                 return .backendHash(.success(try reader.backendHash()))
             } catch {
                 return .backendHash(.failure(error))
+            }
+        case .history(let view, let wishes):
+            do throws(MVCCError) {
+                return .history(.success(try view.history(wishes)))
+            } catch {
+                return .history(.failure(error))
             }
         case .imageChunk(let image, let offset, let count):
             return .imageChunk(image.read(from: offset, count: count))

@@ -40,6 +40,7 @@ final class GRPCApplication: HTTP2ServerApplication {
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
         case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call)
+        case .watch: frontDoor.lane.watch(bytes, call.metadata, call)
         default:
             guard !call.hasRequest else { return }
             call.hasRequest = true
@@ -51,13 +52,18 @@ final class GRPCApplication: HTTP2ServerApplication {
         guard let call = stream.context as? GRPCCall else { return }
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha, .leaseKeepAlive: call.finish(nil)
+        // A client that has asked for all it wants goes on listening.
+        case .watch: break
         default:
             if !call.hasRequest { stream.finish(status: 13, message: "EOF") }
         }
     }
 
     func ended(_ stream: ServerStream, _ end: StreamEnd) {
+        let context = stream.context
         stream.context = nil
+        (context as? GRPCCall)?.ended()
+        (context as? StreamResponder)?.ended()
     }
 
     func httpRequest(_ stream: ServerStream, body: ByteBuffer) {
@@ -66,7 +72,9 @@ final class GRPCApplication: HTTP2ServerApplication {
         let request = HTTPRequest(
             method: head.method, uri: head.path, host: head.authority, fields: head.fields,
             body: Bytes(Array(body.readableBytesView)))
-        HTTPRouter(frontDoor).handle(request, StreamResponder(stream))
+        let responder = StreamResponder(stream)
+        stream.context = responder
+        HTTPRouter(frontDoor).handle(request, responder)
     }
 
     func burstEnded() {
@@ -85,6 +93,7 @@ final class GRPCCall: ReplySink {
     var hasRequest = false
     // The lane may keep the call longer than the connection keeps the stream; the circle is cut when either ends.
     private let stream: ServerStream
+    private var endCallback: (() -> Void)?
 
     init(_ rpc: RPC, _ stream: ServerStream) {
         self.rpc = rpc
@@ -112,7 +121,26 @@ final class GRPCCall: ReplySink {
         }
     }
 
+    func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
+        stream.send(message: first.count + second.count + third.count) { buffer in
+            first.withUnsafeBytes { _ = buffer.writeBytes($0) }
+            second.withUnsafeBytes { _ = buffer.writeBytes($0) }
+            third.withUnsafeBytes { _ = buffer.writeBytes($0) }
+        }
+    }
+
+    func whenEnded(_ body: @escaping () -> Void) {
+        endCallback = body
+    }
+
+    func ended() {
+        guard let callback = endCallback else { return }
+        endCallback = nil
+        callback()
+    }
+
     func finish(_ error: EtcdError?) {
+        endCallback = nil
         stream.finish(status: error?.code.rawValue ?? 0, message: error?.message ?? "")
         stream.context = nil
     }

@@ -36,6 +36,8 @@ protocol HTTPResponder: AnyObject {
     func start(status: Int, _ fields: [(String, String)])
     func write(_ bytes: Bytes)
     func end()
+    /// Runs `body` once if the client goes away before the end.
+    func whenClosed(_ body: @escaping () -> Void)
 }
 
 extension HTTPResponder {

@@ -65,8 +65,6 @@ package enum BuiltFeatures {
             changed("backend-batch-limit"), changed("backend-bbolt-freelist-type"), changed("compaction-batch-limit"),
             changed("compaction-sleep-interval"), changed("bootstrap-defrag-threshold-megabytes"),
             changed("memory-mlock"),
-            // Watch
-            changed("watch-progress-notify-interval"),
             // Features switched on or off by name; all that exist are built in or not built at all.
             changed("feature-gates"),
             // Clusters

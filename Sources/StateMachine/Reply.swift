@@ -2,6 +2,7 @@
 
 package import Base
 package import EtcdWire
+package import MVCC
 package import Membership
 package import RaftWire
 
@@ -50,6 +51,8 @@ package enum StateEvent: Sendable {
 package struct Applied: Sendable {
     package var reply: AppliedReply?
     package var events: [StateEvent] = []
+    /// What it did to the keys, for those who watch.
+    package var changes: StoreRevision?
     /// Raft must hear of it before it goes on; its node is 0 if the change was refused.
     package var configurationChange: ConfChangeV2?
     /// The member itself was removed.

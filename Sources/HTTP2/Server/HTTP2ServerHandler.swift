@@ -301,6 +301,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         _ stream: ServerStream, _ buffer: UnsafeMutableRawBufferPointer, _ flags: UnsafeMutablePointer<UInt32>
     ) -> Int {
         let count = stream.take(into: buffer)
+        // Clients that measure the way ping whenever data arrives.
+        if count > 0 { pings.noteSent() }
         stream.noteTaken()
         if stream.queuedBytes == 0, stream.isFinished {
             flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue

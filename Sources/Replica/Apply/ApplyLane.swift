@@ -4,7 +4,7 @@ package import BBolt
 package import Backend
 package import Base
 import EtcdWire
-import MVCC
+package import MVCC
 package import RaftWire
 package import StateMachine
 
@@ -12,6 +12,8 @@ package import StateMachine
 package struct ApplyOutbox: Sendable {
     package var replies: [AppliedReply] = []
     package var events: [StateEvent] = []
+    /// What happened to the keys, in order.
+    package var changes: [StoreRevision] = []
     package var batches: [SealedBatch] = []
     /// Changes of raft's configuration, in the order in which raft must hear of them.
     package var removesLocalMember = false
@@ -48,6 +50,7 @@ package struct ApplyLane: ~Copyable {
     package mutating func apply(_ entry: Entry, now: Instant) throws(StateMachineFailure) -> ConfChangeV2? {
         let applied = try state.apply(entry, wantsReply: true, now: now)
         if !applied.events.isEmpty { outbox.events += applied.events }
+        if let changes = applied.changes { outbox.changes.append(changes) }
         if applied.removesLocalMember { outbox.removesLocalMember = true }
         if let reply = applied.reply, reply.requestID >> 48 == localPrefix {
             if reply.awaitsCompaction != nil, case .success = reply.outcome {
