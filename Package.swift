@@ -38,6 +38,7 @@ let targets: [Target] = [
     // Layer 1
     room("Wire", ["Base"]),
     room("FileIO", ["Base"]),
+    room("Metrics", []),
     // Layer 2
     room("RaftWire", ["Base", "Wire"]),
     room("EtcdWire", ["Base", "Wire", protobuf]),
@@ -72,7 +73,7 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
+         "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
@@ -83,6 +84,7 @@ let targets: [Target] = [
     program("raft-scenarios", ["RaftScenarios"]),
 
     tests("BaseTests", ["Base", "CChecksum"]),
+    tests("MetricsTests", ["Metrics"]),
     tests("WireTests", ["Base", "Wire"]),
     tests("FileIOTests", ["Base", "FileIO", "SimulatedDisk"]),
     tests("RaftWireTests", ["Base", "Wire", "RaftWire"]),

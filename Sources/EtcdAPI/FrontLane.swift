@@ -127,6 +127,7 @@ package final class FrontLane {
     /// Set while this member is stopping: everything is refused.
     package private(set) var isStopped = false
     private let headerPrefix: [UInt8]
+    package var tally = FrontTally()
     package private(set) lazy var watches = WatchHub(self)
     /// Asks for a turn; for what happens outside of one.
     package var wake: () -> Void = {}
@@ -134,7 +135,9 @@ package final class FrontLane {
     package var now = Instant(nanoseconds: 0)
 
     private struct ProposedCall {
+        var kind: RaftRequestKind
         var sink: any ReplySink
+        var begun: Instant
         var deadline: Instant
         var finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)?
     }
@@ -214,7 +217,7 @@ package final class FrontLane {
         let id = nextRequest
         let data = InternalRaftRequest.encode(header: RequestHeader(id: id), kind: kind, request: request)
         if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
-        proposals[id] = ProposedCall(sink: sink, deadline: now + settings.requestTimeout, finish: finish)
+        proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: now + settings.requestTimeout, finish: finish)
         outbox.proposals.append(Proposal(data: data))
     }
 
@@ -228,6 +231,11 @@ package final class FrontLane {
     package func deliver(_ replies: [AppliedReply]) {
         for reply in replies {
             guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
+            if case .success = reply.outcome {
+                tally.finished.append(.init(type: .replicated(call.kind), succeeded: true, took: now - call.begun))
+            } else {
+                tally.finished.append(.init(type: .replicated(call.kind), succeeded: false, took: now - call.begun))
+            }
             if let finish = call.finish {
                 finish(reply.outcome, self)
                 continue
@@ -262,13 +270,21 @@ package final class FrontLane {
             guard let reads = openBarriers.removeValue(forKey: id) else { continue }
             switch outcome {
             case .confirmed:
-                for (read, _) in reads { run(read) }
+                for (read, deadline) in reads {
+                    if case .range = read { tallyRead(.range, begun: deadline + (.zero - settings.requestTimeout)) }
+                    run(read)
+                }
             case .leaderChanged:
+                tally.failedBarriers += 1
                 for (read, _) in reads { fail(read, .leaderChanged) }
             case .noLeader:
                 for (read, _) in reads { fail(read, .noLeader) }
             }
         }
+    }
+
+    func tallyRead(_ type: FrontTally.RequestType, begun: Instant, succeeded: Bool = true) {
+        tally.finished.append(.init(type: type, succeeded: succeeded, took: now - begun))
     }
 
     private func run(_ read: WaitingRead) {
@@ -296,6 +312,7 @@ package final class FrontLane {
             if let finish = call.finish { finish(.failure(.timeout), self) } else { call.sink.finish(.timeout) }
         }
         for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
+            tally.failedBarriers += 1
             for (read, deadline) in reads where deadline <= now { fail(read, .timeout) }
             let left = reads.filter { $0.deadline > now }
             openBarriers[id] = left.isEmpty ? nil : left

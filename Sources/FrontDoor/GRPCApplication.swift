@@ -16,7 +16,7 @@ final class GRPCApplication: HTTP2ServerApplication {
 
     func started(_ stream: ServerStream) {
         guard let rpc = RPC(path: stream.head.path) else { return refuse(stream) }
-        stream.context = GRPCCall(rpc, stream)
+        stream.context = GRPCCall(rpc, stream, frontDoor.statistics)
     }
 
     private func refuse(_ stream: ServerStream) {
@@ -37,6 +37,7 @@ final class GRPCApplication: HTTP2ServerApplication {
         frontDoor.burstBegins()
         // The one copy: what becomes of the request may outlive the read buffer.
         let bytes = Bytes(Array(message.readableBytesView))
+        frontDoor.statistics.received(call.rpc, bytes.count)
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
         case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call)
@@ -95,7 +96,11 @@ final class GRPCCall: ReplySink {
     private let stream: ServerStream
     private var endCallback: (() -> Void)?
 
-    init(_ rpc: RPC, _ stream: ServerStream) {
+    private let statistics: CallStatistics
+    private var isCounted = false
+
+    init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics) {
+        self.statistics = statistics
         self.rpc = rpc
         self.stream = stream
         var metadata = CallMetadata()
@@ -110,18 +115,27 @@ final class GRPCCall: ReplySink {
             }
         }
         self.metadata = metadata
+        statistics.started(rpc, clientVersion: metadata.clientVersion)
+    }
+
+    private func count(_ code: GRPCStatusCode) {
+        guard !isCounted else { return }
+        isCounted = true
+        statistics.handled(rpc, code)
     }
 
     var isOpen: Bool { stream.isOpen }
     var queuedBytes: Int { stream.queuedBytes }
 
     func send(_ message: Bytes) {
+        statistics.sent(rpc, message.count)
         stream.send(message: message.count) { buffer in
             message.withUnsafeBytes { _ = buffer.writeBytes($0) }
         }
     }
 
     func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
+        statistics.sent(rpc, first.count + second.count + third.count)
         stream.send(message: first.count + second.count + third.count) { buffer in
             first.withUnsafeBytes { _ = buffer.writeBytes($0) }
             second.withUnsafeBytes { _ = buffer.writeBytes($0) }
@@ -134,6 +148,7 @@ final class GRPCCall: ReplySink {
     }
 
     func ended() {
+        count(.canceled)
         guard let callback = endCallback else { return }
         endCallback = nil
         callback()
@@ -141,6 +156,7 @@ final class GRPCCall: ReplySink {
 
     func finish(_ error: EtcdError?) {
         endCallback = nil
+        count(error?.code ?? .ok)
         stream.finish(status: error?.code.rawValue ?? 0, message: error?.message ?? "")
         stream.context = nil
     }

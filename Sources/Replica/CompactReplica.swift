@@ -20,6 +20,7 @@ package struct ReplicaOutbox: Sendable {
     package var barriers: [(BarrierID, BarrierOutcome)] = []
     package var events: [StateEvent] = []
     package var changes: [StoreRevision] = []
+    package var applied: [AppliedRequest] = []
     package var raftLines: [RaftLogLine] = []
     package var status: RaftBasicStatus?
     package var droppedProposals = 0
@@ -164,6 +165,7 @@ package struct CompactReplica: ~Copyable {
         swap(&from, &apply.outbox)
         outbox.replies += from.replies
         outbox.events += from.events
+        outbox.applied += from.applied
         if outbox.changes.isEmpty { outbox.changes = from.changes } else { outbox.changes += from.changes }
         outbox.flushed += from.flushed
         for batch in from.batches { outbox.commit.append(.commit(batch)) }

@@ -22,6 +22,8 @@ package struct Reply: Sendable, Equatable {
 /// The outcome of one entry for whoever proposed it.
 package struct AppliedReply: Sendable {
     package var requestID: UInt64
+    /// Nil for a request that carries nothing.
+    package var kind: RaftRequestKind?
     package var outcome: Result<Reply, EtcdError>
     /// Set for a physical compaction: the answer goes out when the rows up to this revision are gone.
     package var awaitsCompaction: Int64?

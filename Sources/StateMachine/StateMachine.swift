@@ -100,7 +100,7 @@ package struct StateMachine: ~Copyable {
             case .store(let failure): throw .store(failure)
             }
         }
-        return AppliedReply(requestID: request.requestID, outcome: outcome, awaitsCompaction: compaction)
+        return AppliedReply(requestID: request.requestID, kind: request.body.kind, outcome: outcome, awaitsCompaction: compaction)
     }
 
     /// An entry of a member before 3.6: a request to the v2 store, of which only membership concerns us.
