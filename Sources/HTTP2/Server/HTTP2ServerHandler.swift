@@ -95,7 +95,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         for stream in open {
             let wasOpen = stream.isOpen
             stream.closed()
-            if wasOpen, stream.isGRPC { application.ended(stream, .connectionLost) }
+            if wasOpen { application.ended(stream, .connectionLost) }
         }
         nghttp2_session_del(session)
         context = nil
@@ -293,7 +293,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         guard let stream = streams.removeValue(forKey: id) else { return }
         let wasOpen = stream.isOpen
         stream.closed()
-        if wasOpen, stream.isGRPC { application.ended(stream, .cancelled) }
+        if wasOpen { application.ended(stream, .cancelled) }
     }
 
     /// Fills a DATA frame; when the stream's last byte is out, its trailers follow.
