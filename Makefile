@@ -53,3 +53,6 @@ protos: ## Generate the Swift of Protos/ anew
 
 clean: ## Remove what builds leave behind
 	rm -rf .build .venv
+
+fuzz: ## Every fuzz target for SECONDS (default 600) each; needs libFuzzer, which Swift's toolchain brings
+	dev/fuzz.sh $(or $(SECONDS),600)

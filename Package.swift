@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // The rooms of the house, bottom to top. `Documentation/ARCHITECTURE.md` says what each is for;
@@ -38,6 +39,7 @@ let targets: [Target] = [
     // Layer 1
     room("Wire", ["Base"]),
     room("FileIO", ["Base"]),
+    room("Metrics", []),
     // Layer 2
     room("RaftWire", ["Base", "Wire"]),
     room("EtcdWire", ["Base", "Wire", protobuf]),
@@ -72,7 +74,7 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
+         "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
@@ -83,6 +85,7 @@ let targets: [Target] = [
     program("raft-scenarios", ["RaftScenarios"]),
 
     tests("BaseTests", ["Base", "CChecksum"]),
+    tests("MetricsTests", ["Metrics"]),
     tests("WireTests", ["Base", "Wire"]),
     tests("FileIOTests", ["Base", "FileIO", "SimulatedDisk"]),
     tests("RaftWireTests", ["Base", "Wire", "RaftWire"]),
@@ -100,12 +103,27 @@ let targets: [Target] = [
         "ReplicaTests",
         ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "StateMachine", "Replica"]
     ),
+    tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
 ]
+
+// `make fuzz` asks for the fuzz targets; they need libFuzzer and are of no use without it.
+let fuzzing: [Target] =
+    ProcessInfo.processInfo.environment["SWIFT_ETCD_FUZZ"] == nil
+    ? []
+    : [
+        .executableTarget(
+            name: "etcd-fuzz",
+            dependencies: [
+                "Base", "Wire", "RaftWire", "EtcdWire", "FileIO", "RaftLog", "BBolt", "HTTP2", "ServerConfiguration",
+                "SimulatedDisk", nioCore, .product(name: "NIOEmbedded", package: "swift-nio"),
+            ],
+            path: "Fuzz", swiftSettings: strict)
+    ]
 
 let package = Package(
     name: "swift-etcd",
@@ -115,5 +133,5 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
-    targets: targets
+    targets: targets + fuzzing
 )

@@ -111,8 +111,13 @@ private struct DirectiveReader {
             let expectedLine = position + 1
             let (expected, isDoubled) = hasOutput ? try readExpected() : ("", false)
             return Directive(
-                command: command, arguments: arguments, input: input, expected: expected, line: number,
-                expectedLine: expectedLine + (isDoubled ? 1 : 0))
+                command: command,
+                arguments: arguments,
+                input: input,
+                expected: expected,
+                line: number,
+                expectedLine: expectedLine + (isDoubled ? 1 : 0)
+            )
         }
         return nil
     }

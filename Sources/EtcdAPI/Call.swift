@@ -15,11 +15,22 @@ package protocol ReplySink: AnyObject {
     func finish(_ error: EtcdError?)
     /// Bytes accepted by `send` that the client's connection has not taken yet.
     var queuedBytes: Int { get }
+    /// One response message in three parts, of which many calls may share the first and the last.
+    func send(_ first: Bytes, _ second: Bytes, _ third: Bytes)
     /// Runs `body` once when the queue has drained; never if the call ends before.
     func whenWritable(_ body: @escaping () -> Void)
+    /// Runs `body` once if the client goes away, gives up or runs out of time before the call is finished.
+    func whenEnded(_ body: @escaping () -> Void)
 }
 
 extension ReplySink {
+    package func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
+        var message: [UInt8] = []
+        message.reserveCapacity(first.count + second.count + third.count)
+        for part in [first, second, third] { part.withUnsafeBytes { message += $0 } }
+        send(Bytes(message))
+    }
+
     package func succeed(_ message: Bytes) {
         send(message)
         finish(nil)

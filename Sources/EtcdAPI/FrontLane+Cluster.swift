@@ -30,8 +30,14 @@ extension FrontLane {
         case .memberRemove, .memberUpdate, .memberPromote:
             if rpc == .memberUpdate, !fields.peerURLs.allSatisfy(Self.isPeerURL) { throw .memberBadURLs }
             try member.authorize(.administration, metadata)
-            if member.membership.member(fields.id) == nil { throw .memberNotFound }
-            if rpc == .memberPromote { throw .memberNotLearner }
+            if member.membership.member(fields.id) == nil {
+                if rpc == .memberPromote { tally.promotionFailures.append("membership: ID not found") }
+                throw .memberNotFound
+            }
+            if rpc == .memberPromote {
+                tally.promotionFailures.append("membership: can only promote a learner member")
+                throw .memberNotLearner
+            }
             throw Self.notBuilt
         default: throw .unknownMethod
         }

@@ -42,6 +42,10 @@ extension FrontLane {
         case .leaseGrant, .leaseRevoke, .leaseTimeToLive, .leaseLeases:
             try lease(rpc, request, metadata, sink)
         case .leaseKeepAlive: keepAlive(request, sink)
+        case .watch: watch(request, metadata, sink)
+        case .lock, .unlock: lock(rpc, request, metadata, PlainErrorSink(sink))
+        case .electionCampaign, .electionProclaim, .electionLeader, .electionObserve, .electionResign:
+            election(rpc, request, metadata, PlainErrorSink(sink))
         case .healthCheck, .healthWatch, .healthList:
             try health(rpc, request, sink)
         default:
@@ -64,6 +68,7 @@ extension FrontLane {
         try RequestChecks.check(request)
         try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
         if request.serializable {
+            tallyRead(.range, begun: now)
             answer(request, sink)
         } else {
             if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }
@@ -86,8 +91,12 @@ extension FrontLane {
 
     private func finish(_ outcome: Result<RangeAnswer, MVCCError>, _ sink: any ReplySink) {
         switch outcome {
-        case .success(let answer): sink.succeed(message(answer.revision, answer.body))
-        case .failure(let error): sink.finish(EtcdError(error))
+        case .success(let answer):
+            tally.ranges += 1
+            sink.succeed(message(answer.revision, answer.body))
+        case .failure(let error):
+            tally.failedRanges += 1
+            sink.finish(EtcdError(error))
         }
     }
 

@@ -13,6 +13,7 @@ extension FrontLane {
         case .leaseGrant:
             var grant = try decode { () throws(WireError) in try LeaseGrantRequest(decoding: request) }
             if grant.id == 0 { grant.id = newLeaseID() }
+            tally.grantedTTLs.append(grant.ttl)
             propose(.leaseGrant, grant.encoded(), sink, metadata)
         case .leaseRevoke:
             _ = try decode { () throws(WireError) in try LeaseRevokeRequest(decoding: request) }
@@ -60,6 +61,7 @@ extension FrontLane {
             let ttl: Int64
             do throws(LeaseError) {
                 ttl = try member.renewLease(query.id)
+                tally.keepAlives += 1
             } catch {
                 // A lease that is gone has no time left; only a member that may not say is an error.
                 guard error == .notFound else { throw EtcdError(error) }

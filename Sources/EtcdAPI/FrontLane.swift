@@ -26,6 +26,8 @@ package protocol MemberState: AnyObject {
     var storageVersion: SemanticVersion? { get }
     var databaseStatistics: DatabaseStatistics { get }
     var lessor: Lessor { get }
+    /// Rises with every change of users, roles and permissions.
+    var authRevision: UInt64 { get }
     /// Starts a lease's time anew; on the primary.
     /// - Returns: the seconds it has now.
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64
@@ -48,12 +50,17 @@ package struct FrontSettings: Sendable {
     package var transactionOperationsMax: Int
     package var requestTimeout: Duration
     package var quotaBytes: UInt64
+    package var electionTimeout: Duration
+    /// Between notices of progress to idle watchers; up to a tenth is added.
+    package var watchProgressInterval: Duration
+    /// What a message may weigh around the largest request.
+    package static let messageOverheadBytes = 512 << 10
     /// Seed of the request identifiers' lower part: wall time in milliseconds at start, so that they don't repeat.
     package var startMilliseconds: UInt64
 
     package init(
         clusterID: ClusterID, memberID: MemberID, requestBytesMax: Int, transactionOperationsMax: Int, requestTimeout: Duration,
-        quotaBytes: UInt64, startMilliseconds: UInt64
+        quotaBytes: UInt64, electionTimeout: Duration, watchProgressInterval: Duration, startMilliseconds: UInt64
     ) {
         self.clusterID = clusterID
         self.memberID = memberID
@@ -61,6 +68,8 @@ package struct FrontSettings: Sendable {
         self.transactionOperationsMax = transactionOperationsMax
         self.requestTimeout = requestTimeout
         self.quotaBytes = quotaBytes
+        self.electionTimeout = electionTimeout
+        self.watchProgressInterval = watchProgressInterval
         self.startMilliseconds = startMilliseconds
     }
 }
@@ -71,6 +80,7 @@ package enum Chore: Sendable {
     case range(StoreView, RangeRequest)
     case backendHash(ReadTransaction)
     case imageChunk(DatabaseImage, offset: UInt64, count: Int)
+    case history(StoreView, [HistoryWish])
 }
 
 package enum ChoreResult: Sendable {
@@ -78,6 +88,7 @@ package enum ChoreResult: Sendable {
     case range(Result<RangeAnswer, MVCCError>)
     case backendHash(Result<UInt32, BBoltError>)
     case imageChunk([UInt8])
+    case history(Result<[HistoryPart], MVCCError>)
 }
 
 package struct FrontOutbox: Sendable {
@@ -116,11 +127,17 @@ package final class FrontLane {
     /// Set while this member is stopping: everything is refused.
     package private(set) var isStopped = false
     private let headerPrefix: [UInt8]
+    package var tally = FrontTally()
+    package private(set) lazy var watches = WatchHub(self)
+    /// Asks for a turn; for what happens outside of one.
+    package var wake: () -> Void = {}
     /// Now, as of the current turn.
     package var now = Instant(nanoseconds: 0)
 
     private struct ProposedCall {
+        var kind: RaftRequestKind
         var sink: any ReplySink
+        var begun: Instant
         var deadline: Instant
         var finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)?
     }
@@ -156,6 +173,9 @@ package final class FrontLane {
     }
 
     // MARK: Headers
+
+    /// The header alone, as the first field of a message.
+    func header(_ revision: Int64) -> Bytes { message(revision, Bytes()) }
 
     /// A response message: header, then the body's fields.
     func message(_ revision: Int64?, _ body: Bytes, term: UInt64? = nil) -> Bytes {
@@ -197,7 +217,7 @@ package final class FrontLane {
         let id = nextRequest
         let data = InternalRaftRequest.encode(header: RequestHeader(id: id), kind: kind, request: request)
         if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
-        proposals[id] = ProposedCall(sink: sink, deadline: now + settings.requestTimeout, finish: finish)
+        proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: now + settings.requestTimeout, finish: finish)
         outbox.proposals.append(Proposal(data: data))
     }
 
@@ -211,6 +231,11 @@ package final class FrontLane {
     package func deliver(_ replies: [AppliedReply]) {
         for reply in replies {
             guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
+            if case .success = reply.outcome {
+                tally.finished.append(.init(type: .replicated(call.kind), succeeded: true, took: now - call.begun))
+            } else {
+                tally.finished.append(.init(type: .replicated(call.kind), succeeded: false, took: now - call.begun))
+            }
             if let finish = call.finish {
                 finish(reply.outcome, self)
                 continue
@@ -245,13 +270,21 @@ package final class FrontLane {
             guard let reads = openBarriers.removeValue(forKey: id) else { continue }
             switch outcome {
             case .confirmed:
-                for (read, _) in reads { run(read) }
+                for (read, deadline) in reads {
+                    if case .range = read { tallyRead(.range, begun: deadline + (.zero - settings.requestTimeout)) }
+                    run(read)
+                }
             case .leaderChanged:
+                tally.failedBarriers += 1
                 for (read, _) in reads { fail(read, .leaderChanged) }
             case .noLeader:
                 for (read, _) in reads { fail(read, .noLeader) }
             }
         }
+    }
+
+    func tallyRead(_ type: FrontTally.RequestType, begun: Instant, succeeded: Bool = true) {
+        tally.finished.append(.init(type: type, succeeded: succeeded, took: now - begun))
     }
 
     private func run(_ read: WaitingRead) {
@@ -273,11 +306,13 @@ package final class FrontLane {
     /// Lets go of what has waited too long; a few times a second.
     package func expire(now: Instant) {
         self.now = now
+        watches.tick(now)
         for (id, call) in proposals where call.deadline <= now {
             proposals[id] = nil
             if let finish = call.finish { finish(.failure(.timeout), self) } else { call.sink.finish(.timeout) }
         }
         for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
+            tally.failedBarriers += 1
             for (read, deadline) in reads where deadline <= now { fail(read, .timeout) }
             let left = reads.filter { $0.deadline > now }
             openBarriers[id] = left.isEmpty ? nil : left
@@ -287,6 +322,7 @@ package final class FrontLane {
     /// Everything that waits is told that the server stops; so is everything to come.
     package func stop() {
         isStopped = true
+        watches.stop()
         let calls = proposals
         proposals = [:]
         for call in calls.values {

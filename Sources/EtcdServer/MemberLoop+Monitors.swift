@@ -189,6 +189,7 @@ extension MemberLoop {
         let now = Self.now()
         if raftStatus.role == .leader {
             for id in replica.apply.state.lessor.expired(now: now, retryAfter: .seconds(7)) {
+                metrics.leasesExpired += 1
                 lane.proposeInternally(.leaseRevoke(LeaseRevokeRequest(id: id)))
             }
             if monitors.isReady { proposeClusterVersion() }

@@ -15,6 +15,7 @@ import FrontDoor
 import Lease
 import MVCC
 import Membership
+import Metrics
 import NIOCore
 import Raft
 import Replica
@@ -24,9 +25,9 @@ import StateMachine
 
 /// What other threads tell the loop.
 enum LoopMessage: Sendable {
-    case log([LogReply], fsyncSeconds: Double)
+    case log([LogReply], fsyncSeconds: Double, bytesWritten: UInt64)
     case committed([CommitReply], seconds: Double)
-    case chore(UInt64, ChoreResult)
+    case chore(UInt64, ChoreResult, seconds: Double)
     /// The member can't go on: its log or its file failed.
     case failed(String)
 }
@@ -88,9 +89,10 @@ final class MemberLoop {
         logThread = LaneThread(name: "etcd-log") { [logLane] batch in
             let begun = DispatchTime.now().uptimeNanoseconds
             do {
-                let replies = try logLane.use { (lane: inout LogLane) in try lane.receive(batch) } ?? []
+                let (replies, written) =
+                    try logLane.use { (lane: inout LogLane) in (try lane.receive(batch), lane.bytesWritten) } ?? ([], 0)
                 let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
-                inbox.post(.log(replies, fsyncSeconds: seconds))
+                inbox.post(.log(replies, fsyncSeconds: seconds, bytesWritten: written))
                 logLane.use { (lane: inout LogLane) in lane.prepareNextSegment() }
                 return true
             } catch {
@@ -110,7 +112,11 @@ final class MemberLoop {
             }
         }
         choreThread = LaneThread(name: "etcd-chores") { batch in
-            for (token, chore) in batch { inbox.post(.chore(token, chore.run())) }
+            for (token, chore) in batch {
+                let begun = DispatchTime.now().uptimeNanoseconds
+                let result = chore.run()
+                inbox.post(.chore(token, result, seconds: Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9))
+            }
             return true
         }
         let requests = configuration.requests
@@ -120,8 +126,11 @@ final class MemberLoop {
                 clusterID: clusterID, memberID: memberID, requestBytesMax: Int(requests.maxRequestBytes),
                 transactionOperationsMax: Int(requests.maxTxnOps), requestTimeout: .seconds(5) + election * 2,
                 quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
+                electionTimeout: election,
+                watchProgressInterval: .nanoseconds(requests.watchProgressNotifyInterval.nanoseconds),
                 startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000)),
             member: self)
+        lane.wake = { [unowned self] in scheduleTurn() }
         door = FrontDoor(
             lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
             metrics: { [unowned self] in metrics.page(self) })
@@ -148,7 +157,17 @@ final class MemberLoop {
         }
         every(.milliseconds(10)) { loop in
             guard loop.replica.apply.isCompacting else { return }
+            let begun = Self.now()
+            if loop.metrics.compactionBegun == nil { loop.metrics.compactionBegun = begun }
             loop.replica.apply.compactionSlice()
+            let took = seconds(Self.now() - begun) * 1000
+            loop.metrics.compactionPause.observe(took)
+            loop.metrics.indexCompactionPause.observe(took)
+            if !loop.replica.apply.isCompacting, let start = loop.metrics.compactionBegun {
+                loop.metrics.compactionTotal.observe(seconds(Self.now() - start) * 1000)
+                loop.metrics.compactedAt = Date().timeIntervalSince1970
+                loop.metrics.compactionBegun = nil
+            }
             loop.turn()
         }
         every(.milliseconds(500)) { $0.monitorHalfSecond() }
@@ -174,21 +193,34 @@ final class MemberLoop {
         do throws(StateMachineFailure) {
             repeat {
                 passRequests()
+                let begun = Self.now()
                 try replica.process(now: now)
+                let applied = replica.outbox.applied
+                if !applied.isEmpty { metrics.note(applied, took: Self.now() - begun) }
                 passResults()
             } while !lane.outbox.isEmpty || (replica.consensus.hasWork && !replica.hasMore)
         } catch {
             fail("failed to apply an entry: \(error)")
         }
+        noteTally()
         door.flush()
         isInTurn = false
         if replica.hasMore { scheduleTurn() }
     }
 
+    private func noteTally() {
+        let tally = lane.tally
+        lane.tally = FrontTally()
+        metrics.note(tally)
+    }
+
     private func receive(_ message: LoopMessage) {
         switch message {
-        case .log(let replies, let seconds):
+        case .log(let replies, let seconds, let written):
+            metrics.walBytes = written
+            if replies.contains(where: { if case .snapshotSaved = $0 { true } else { false } }) { metrics.snapshotSave.observe(seconds) }
             metrics.walFsync.observe(seconds)
+            metrics.walWrite.observe(seconds)
             if seconds > 1 {
                 logger.warn(
                     "slow fdatasync", [.duration("took", Duration.seconds(seconds)), .duration("expected-duration", Duration.seconds(1))])
@@ -196,18 +228,26 @@ final class MemberLoop {
             replica.logReplied(replies)
         case .committed(let replies, let seconds):
             metrics.backendCommit.observe(seconds)
-            for reply in replies { committed(reply) }
-        case .chore(let token, let result): lane.choreDone(token, result)
+            for reply in replies { committed(reply, commitSeconds: seconds) }
+        case .chore(let token, let result, let seconds):
+            switch result {
+            case .hashKV: metrics.hashAtRevision.observe(seconds)
+            case .backendHash: metrics.hash.observe(seconds)
+            default: break
+            }
+            lane.choreDone(token, result)
         case .failed(let reason): fail(reason)
         }
     }
 
-    private func committed(_ reply: CommitReply) {
+    private func committed(_ reply: CommitReply, commitSeconds: Double) {
         switch reply {
         case .committed(let result):
             statistics = result.statistics
             replica.committed(result)
         case .defragmented(let token, let result):
+            metrics.isDefragmenting = false
+            metrics.defragmentation.observe(commitSeconds)
             statistics = result.statistics
             replica.committed(result)
             lane.defragmented(token, nil)
@@ -215,6 +255,7 @@ final class MemberLoop {
                 "finished defragmentation",
                 [.uint("current-db-size-bytes", statistics.sizeBytes), .uint("current-db-size-in-use-bytes", statistics.sizeInUseBytes)])
         case .defragmentationFailed(let token, let error):
+            metrics.isDefragmenting = false
             logger.error("failed to defragment", [.error(error.description)])
             lane.defragmented(token, EtcdError(code: .unknown, message: error.description))
         }
@@ -232,6 +273,7 @@ final class MemberLoop {
         for (token, chore) in out.chores { choreThread.post((token, chore)) }
         for token in out.defragmentations {
             logger.info("defragmenting", [.uint("current-db-size-bytes", statistics.sizeBytes)])
+            metrics.isDefragmenting = true
             replica.apply.seal()
             replica.collectApplied()
             replica.outbox.commit.append(.defragment(token))
@@ -248,9 +290,19 @@ final class MemberLoop {
         if let status = out.status { statusChanged(status) }
         if !out.log.isEmpty { passToLog(out.log) }
         if !out.commit.isEmpty { commitThread.post(contentsOf: out.commit) }
+        if !out.changes.isEmpty {
+            metrics.note(out.changes)
+            let (begun, sent) = (Self.now(), lane.watches.eventsSent)
+            lane.watches.applied(out.changes)
+            let told = lane.watches.eventsSent - sent
+            if told > 0 {
+                let took = seconds(Self.now() - begun)
+                metrics.watchDelivery.observe(took)
+                metrics.watchDeliveryPerEvent.observe(took / Double(told), times: told)
+            }
+        }
         if !out.replies.isEmpty {
             metrics.proposalsPending = max(0, metrics.proposalsPending - out.replies.count)
-            metrics.note(out.replies)
             lane.deliver(out.replies)
         }
         if !out.barriers.isEmpty { lane.barriersPassed(out.barriers) }
@@ -355,6 +407,7 @@ extension MemberLoop: MemberState {
     var storageVersion: SemanticVersion? { replica.apply.state.storageVersion }
     var databaseStatistics: DatabaseStatistics { statistics }
     var lessor: Lessor { replica.apply.state.lessor }
+    var authRevision: UInt64 { replica.apply.state.auth.revision }
 
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
         try replica.apply.state.lessor.renew(id, now: Self.now())
@@ -388,6 +441,12 @@ extension Chore {
                 return .backendHash(.success(try reader.backendHash()))
             } catch {
                 return .backendHash(.failure(error))
+            }
+        case .history(let view, let wishes):
+            do throws(MVCCError) {
+                return .history(.success(try view.history(wishes)))
+            } catch {
+                return .history(.failure(error))
             }
         case .imageChunk(let image, let offset, let count):
             return .imageChunk(image.read(from: offset, count: count))

@@ -1,119 +1,107 @@
-// The member's figures in Prometheus' text format, under etcd's names.
+// What a member counts and times, until somebody asks for the page. Confined to the member's loop.
 
-import Membership
-import BBolt
-import ServerConfiguration
 import Base
+import EtcdAPI
 import EtcdWire
 import Foundation
 import MVCC
-import Raft
+import Metrics
 import Replica
-import StateMachine
-
-/// Counts of observations under bounds, as Prometheus wants them.
-struct Histogram {
-    let bounds: [Double]
-    private var counts: [UInt64]
-    private var sum = 0.0
-    private var total: UInt64 = 0
-
-    init(start: Double, factor: Double, count: Int) {
-        bounds = (0..<count).map { start * pow(factor, Double($0)) }
-        counts = Array(repeating: 0, count: count)
-    }
-
-    mutating func observe(_ value: Double) {
-        if let place = bounds.firstIndex(where: { value <= $0 }) { counts[place] += 1 }
-        sum += value
-        total += 1
-    }
-
-    func lines(_ name: String) -> String {
-        var output = "# TYPE \(name) histogram\n"
-        var running: UInt64 = 0
-        for (bound, count) in zip(bounds, counts) {
-            running += count
-            output += "\(name)_bucket{le=\"\(number(bound))\"} \(running)\n"
-        }
-        return output + "\(name)_bucket{le=\"+Inf\"} \(total)\n\(name)_sum \(number(sum))\n\(name)_count \(total)\n"
-    }
-}
-
-/// As Go prints: whole numbers without a fraction.
-private func number(_ value: Double) -> String {
-    value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\(value)"
-}
 
 final class MemberMetrics {
+    // Bounds as etcd's, so that dashboards and alerts fit.
     var walFsync = Histogram(start: 0.001, factor: 2, count: 14)
+    var walWrite = Histogram(start: 0.001, factor: 2, count: 14)
+    var walBytes: UInt64 = 0
     var backendCommit = Histogram(start: 0.001, factor: 2, count: 14)
+    var defragmentation = Histogram(start: 0.1, factor: 2, count: 13)
+    var backendSnapshot = Histogram(start: 0.01, factor: 2, count: 17)
+    var snapshotSave = Histogram(start: 0.001, factor: 2, count: 14)
+    var hash = Histogram(start: 0.01, factor: 2, count: 15)
+    var hashAtRevision = Histogram(start: 0.01, factor: 2, count: 15)
+    var compactionPause = Histogram(start: 1, factor: 2, count: 13)
+    var indexCompactionPause = Histogram(start: 0.5, factor: 2, count: 14)
+    var compactionTotal = Histogram(start: 100, factor: 2, count: 14)
+    var leaseTTL = Histogram(start: 1, factor: 2, count: 24)
+    var watchDelivery = Histogram(start: 0.001, factor: 2, count: 14)
+    var watchDeliveryPerEvent = Histogram(start: 0.001, factor: 2, count: 14)
+    var apply = HistogramFamily(Histogram(start: 0.0001, factor: 2, count: 20))
+    var requests = HistogramFamily(Histogram(start: 0.001, factor: 2, count: 14))
+    var ranges = HistogramFamily(Histogram(start: 0.0001, factor: 2, count: 20))
+
     var proposalsPending = 0
     var proposalsFailed = 0
-    private var puts: UInt64 = 0
-    private let started = Date().timeIntervalSince1970
+    var isDefragmenting = false
+    var slowApplies: UInt64 = 0
+    var compactedAt: Double = 0
+    var compactionBegun: Instant?
+    var leasesExpired: UInt64 = 0
+    var lateHeartbeats: UInt64 = 0
+    var pages: UInt64 = 0
+    private(set) var puts: UInt64 = 0
+    private(set) var deletes: UInt64 = 0
+    private(set) var transactions: UInt64 = 0
+    private(set) var rangesDone: UInt64 = 0
+    private(set) var events: UInt64 = 0
+    private(set) var putBytes: UInt64 = 0
+    private(set) var leasesGranted: UInt64 = 0
+    private(set) var leasesRevoked: UInt64 = 0
+    private(set) var leasesRenewed: UInt64 = 0
+    private(set) var failedBarriers: UInt64 = 0
+    private(set) var promotionFailures: [String: Double] = [:]
+    let started = Date().timeIntervalSince1970
 
-    func note(_ replies: [AppliedReply]) {
-        for reply in replies { if case .success = reply.outcome { puts += 1 } }
+    /// Applies slower than this are counted, as etcd's default has it.
+    private static let slowApply = 0.1
+
+    /// What a turn has applied; its time is shared out evenly.
+    func note(_ applied: [AppliedRequest], took: Duration) {
+        let each = seconds(took) / Double(max(1, applied.count))
+        if each > Self.slowApply { slowApplies += UInt64(applied.count) }
+        var counts: [AppliedRequest: UInt64] = [:]
+        for request in applied { counts[request, default: 0] += 1 }
+        for (request, count) in counts {
+            apply.observe(
+                "op=\"\(request.kind?.metricName ?? "unknown")\",success=\"\(request.succeeded)\",version=\"v3\"", each, times: count)
+            guard request.succeeded else { continue }
+            switch request.kind {
+            case .txn: transactions += count
+            case .leaseGrant: leasesGranted += count
+            case .leaseRevoke: leasesRevoked += count
+            default: break
+            }
+        }
     }
 
-    func page(_ member: MemberLoop) -> String {
-        let raft = member.raftStatus
-        let view = member.view
-        var output = ""
-        func gauge(_ name: String, _ value: some CustomStringConvertible, _ labels: String = "") {
-            output += "# TYPE \(name) gauge\n\(name)\(labels) \(value)\n"
+    func note(_ changes: [StoreRevision]) {
+        for revision in changes {
+            events += UInt64(revision.changes.count)
+            for change in revision.changes {
+                if change.isDelete {
+                    deletes += 1
+                } else {
+                    puts += 1
+                    putBytes += UInt64(change.row.count)
+                }
+            }
         }
-        func counter(_ name: String, _ value: some CustomStringConvertible) {
-            output += "# TYPE \(name) counter\n\(name) \(value)\n"
+    }
+
+    func note(_ tally: FrontTally) {
+        for request in tally.finished {
+            requests.observe("success=\"\(request.succeeded)\",type=\"\(request.type.name)\"", seconds(request.took))
         }
-        gauge("etcd_server_has_leader", raft.lead == 0 ? 0 : 1)
-        gauge("etcd_server_is_leader", raft.role == .leader ? 1 : 0)
-        gauge("etcd_server_is_learner", member.membership.isLocalLearner ? 1 : 0)
-        counter("etcd_server_leader_changes_seen_total", member.monitors.leaderChanges)
-        gauge("etcd_server_proposals_committed_total", raft.commit)
-        gauge("etcd_server_proposals_applied_total", member.appliedIndex)
-        gauge("etcd_server_proposals_pending", proposalsPending)
-        counter("etcd_server_proposals_failed_total", proposalsFailed)
-        gauge("etcd_server_quota_backend_bytes", member.configuration.storage.effectiveQuotaBytes ?? 0)
-        gauge("etcd_server_version", 1, "{server_version=\"\(SemanticVersion.server)\"}")
-        gauge("etcd_server_id", 1, "{server_id=\"\(hexadecimal(member.memberID))\"}")
-        if let version = member.membership.clusterVersion {
-            gauge("etcd_cluster_version", 1, "{cluster_version=\"\(version.minorDescription)\"}")
-        }
-        gauge("etcd_mvcc_db_total_size_in_bytes", member.statistics.sizeBytes)
-        gauge("etcd_mvcc_db_total_size_in_use_in_bytes", member.statistics.sizeInUseBytes)
-        gauge("etcd_mvcc_db_open_read_transactions", member.statistics.openReadTransactions)
-        gauge("etcd_debugging_mvcc_keys_total", view.liveCount(KeyRange(key: [0], end: [0])))
-        gauge("etcd_debugging_mvcc_current_revision", view.latestRevision)
-        gauge("etcd_debugging_mvcc_compact_revision", view.compactRevision)
-        output += walFsync.lines("etcd_disk_wal_fsync_duration_seconds")
-        output += backendCommit.lines("etcd_disk_backend_commit_duration_seconds")
-        gauge("process_start_time_seconds", number(started))
-        if let usage = ProcessUsage() {
-            counter("process_cpu_seconds_total", number(usage.cpuSeconds))
-            gauge("process_resident_memory_bytes", usage.residentBytes)
-            gauge("process_open_fds", usage.openFiles)
-        }
-        return output
+        rangesDone += tally.ranges
+        // A range has no clock of its own: those of a turn count as the loop's shortest time.
+        if tally.ranges > 0 { ranges.observe("success=\"true\"", 0, times: tally.ranges) }
+        if tally.failedRanges > 0 { ranges.observe("success=\"false\"", 0, times: tally.failedRanges) }
+        leasesRenewed += tally.keepAlives
+        failedBarriers += tally.failedBarriers
+        for reason in tally.promotionFailures { promotionFailures[reason, default: 0] += 1 }
+        for ttl in tally.grantedTTLs { leaseTTL.observe(Double(ttl)) }
     }
 }
 
-/// What the system says of this process.
-private struct ProcessUsage {
-    var cpuSeconds: Double
-    var residentBytes: Int
-    var openFiles: Int
-
-    init?() {
-        guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
-            let tail = stat.split(separator: ")").last
-        else { return nil }
-        let fields = tail.split(separator: " ")
-        guard fields.count > 21, let user = Double(fields[11]), let system = Double(fields[12]), let pages = Int(fields[21])
-        else { return nil }
-        cpuSeconds = (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
-        residentBytes = pages * Int(sysconf(Int32(_SC_PAGESIZE)))
-        openFiles = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
-    }
+func seconds(_ duration: Duration) -> Double {
+    Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
 }

@@ -25,6 +25,9 @@ package struct FrontDoorSettings: Sendable {
 package final class FrontDoor {
     package let lane: FrontLane
     package let settings: FrontDoorSettings
+    package let statistics = CallStatistics()
+    package internal(set) var healthSuccesses: UInt64 = 0
+    package internal(set) var healthFailures: UInt64 = 0
     /// The page of `/metrics`.
     package let metrics: () -> String
     /// Called when requests have come in that the replica should see in this turn.

@@ -16,7 +16,7 @@ final class GRPCApplication: HTTP2ServerApplication {
 
     func started(_ stream: ServerStream) {
         guard let rpc = RPC(path: stream.head.path) else { return refuse(stream) }
-        stream.context = GRPCCall(rpc, stream)
+        stream.context = GRPCCall(rpc, stream, frontDoor.statistics)
     }
 
     private func refuse(_ stream: ServerStream) {
@@ -37,9 +37,11 @@ final class GRPCApplication: HTTP2ServerApplication {
         frontDoor.burstBegins()
         // The one copy: what becomes of the request may outlive the read buffer.
         let bytes = Bytes(Array(message.readableBytesView))
+        frontDoor.statistics.received(call.rpc, bytes.count)
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
         case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call)
+        case .watch: frontDoor.lane.watch(bytes, call.metadata, call)
         default:
             guard !call.hasRequest else { return }
             call.hasRequest = true
@@ -51,13 +53,18 @@ final class GRPCApplication: HTTP2ServerApplication {
         guard let call = stream.context as? GRPCCall else { return }
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha, .leaseKeepAlive: call.finish(nil)
+        // A client that has asked for all it wants goes on listening.
+        case .watch: break
         default:
             if !call.hasRequest { stream.finish(status: 13, message: "EOF") }
         }
     }
 
     func ended(_ stream: ServerStream, _ end: StreamEnd) {
+        let context = stream.context
         stream.context = nil
+        (context as? GRPCCall)?.ended()
+        (context as? StreamResponder)?.ended()
     }
 
     func httpRequest(_ stream: ServerStream, body: ByteBuffer) {
@@ -66,7 +73,9 @@ final class GRPCApplication: HTTP2ServerApplication {
         let request = HTTPRequest(
             method: head.method, uri: head.path, host: head.authority, fields: head.fields,
             body: Bytes(Array(body.readableBytesView)))
-        HTTPRouter(frontDoor).handle(request, StreamResponder(stream))
+        let responder = StreamResponder(stream)
+        stream.context = responder
+        HTTPRouter(frontDoor).handle(request, responder)
     }
 
     func burstEnded() {
@@ -85,8 +94,13 @@ final class GRPCCall: ReplySink {
     var hasRequest = false
     // The lane may keep the call longer than the connection keeps the stream; the circle is cut when either ends.
     private let stream: ServerStream
+    private var endCallback: (() -> Void)?
 
-    init(_ rpc: RPC, _ stream: ServerStream) {
+    private let statistics: CallStatistics
+    private var isCounted = false
+
+    init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics) {
+        self.statistics = statistics
         self.rpc = rpc
         self.stream = stream
         var metadata = CallMetadata()
@@ -101,18 +115,48 @@ final class GRPCCall: ReplySink {
             }
         }
         self.metadata = metadata
+        statistics.started(rpc, clientVersion: metadata.clientVersion)
+    }
+
+    private func count(_ code: GRPCStatusCode) {
+        guard !isCounted else { return }
+        isCounted = true
+        statistics.handled(rpc, code)
     }
 
     var isOpen: Bool { stream.isOpen }
     var queuedBytes: Int { stream.queuedBytes }
 
     func send(_ message: Bytes) {
+        statistics.sent(rpc, message.count)
         stream.send(message: message.count) { buffer in
             message.withUnsafeBytes { _ = buffer.writeBytes($0) }
         }
     }
 
+    func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
+        statistics.sent(rpc, first.count + second.count + third.count)
+        stream.send(message: first.count + second.count + third.count) { buffer in
+            first.withUnsafeBytes { _ = buffer.writeBytes($0) }
+            second.withUnsafeBytes { _ = buffer.writeBytes($0) }
+            third.withUnsafeBytes { _ = buffer.writeBytes($0) }
+        }
+    }
+
+    func whenEnded(_ body: @escaping () -> Void) {
+        endCallback = body
+    }
+
+    func ended() {
+        count(.canceled)
+        guard let callback = endCallback else { return }
+        endCallback = nil
+        callback()
+    }
+
     func finish(_ error: EtcdError?) {
+        endCallback = nil
+        count(error?.code ?? .ok)
         stream.finish(status: error?.code.rawValue ?? 0, message: error?.message ?? "")
         stream.context = nil
     }

@@ -38,9 +38,7 @@ final class GatewayCall: ReplySink {
             return fail(error, responder, cors)
         }
         var metadata = CallMetadata(isGateway: true)
-        if let token = request["authorization"] {
-            metadata.token = token.hasPrefix("Bearer ") ? String(token.dropFirst(7)) : token
-        }
+        metadata.setToken(from: request)
         lane.call(rpc, message, metadata, GatewayCall(rpc, responder, cors))
     }
 
@@ -49,16 +47,19 @@ final class GatewayCall: ReplySink {
         _ rpc: RPC, _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)]
     ) {
         let call = GatewayCall(rpc, responder, cors)
-        guard rpc == .leaseKeepAlive else { return lane.call(rpc, Bytes(), CallMetadata(isGateway: true), call) }
+        var metadata = CallMetadata(isGateway: true)
+        metadata.setToken(from: request)
         var scanner = JSONScanner(request.body)
         do throws(EtcdError) {
             while true {
                 let value: Bytes?
                 do throws(JSONScanError) { value = try scanner.next() } catch { throw GatewayJSON.failure(error) }
                 guard let value else { break }
-                lane.keepAlive(try GatewayJSON.request(value: value, of: rpc), call)
+                let message = try GatewayJSON.request(value: value, of: rpc)
+                if rpc == .watch { lane.watch(message, metadata, call) } else { lane.keepAlive(message, call) }
             }
-            call.finish(nil)
+            // Watches go on until the client leaves.
+            if rpc != .watch { call.finish(nil) }
         } catch {
             call.finish(error)
         }
@@ -75,6 +76,13 @@ final class GatewayCall: ReplySink {
     var queuedBytes: Int { 0 }
 
     func whenWritable(_ body: @escaping () -> Void) { body() }
+
+    func whenEnded(_ body: @escaping () -> Void) {
+        responder.whenClosed { [unowned self] in
+            isDone = true
+            body()
+        }
+    }
 
     func send(_ message: Bytes) {
         guard isOpen else { return }
@@ -115,5 +123,12 @@ final class GatewayCall: ReplySink {
         } catch {
             Self.fail(error, responder, cors)
         }
+    }
+}
+
+extension CallMetadata {
+    fileprivate mutating func setToken(from request: HTTPRequest) {
+        guard let field = request["authorization"] else { return }
+        token = field.hasPrefix("Bearer ") ? String(field.dropFirst(7)) : field
     }
 }

@@ -61,6 +61,7 @@ final class HTTP1Responder: HTTPResponder {
     private let channel: any Channel
     private let head: HTTPRequestHead
     private var isEnded = false
+    private var closeCallback: (() -> Void)?
 
     init(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
         channel = context.channel
@@ -83,9 +84,22 @@ final class HTTP1Responder: HTTPResponder {
         channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(buffer)), promise: nil)
     }
 
+    func whenClosed(_ body: @escaping () -> Void) {
+        closeCallback = body
+        let bound = NIOLoopBound(self, eventLoop: channel.eventLoop)
+        channel.closeFuture.whenComplete { _ in bound.value.closed() }
+    }
+
+    private func closed() {
+        let callback = closeCallback
+        closeCallback = nil
+        callback?()
+    }
+
     func end() {
         guard !isEnded else { return }
         isEnded = true
+        closeCallback = nil
         if head.isKeepAlive {
             channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
         } else {
@@ -99,13 +113,27 @@ final class HTTP1Responder: HTTPResponder {
 final class StreamResponder: HTTPResponder {
     private let stream: ServerStream
 
+    private var closeCallback: (() -> Void)?
+
     init(_ stream: ServerStream) {
         self.stream = stream
     }
+
+    func whenClosed(_ body: @escaping () -> Void) { closeCallback = body }
+
+    func ended() {
+        let callback = closeCallback
+        closeCallback = nil
+        callback?()
+    }
+
 
     var isOpen: Bool { stream.isOpen }
 
     func start(status: Int, _ fields: [(String, String)]) { stream.startHTTP(status: status, headers: fields) }
     func write(_ bytes: Bytes) { stream.sendHTTP(ByteBuffer(bytes: bytes.array)) }
-    func end() { stream.finishHTTP() }
+    func end() {
+        closeCallback = nil
+        stream.finishHTTP()
+    }
 }

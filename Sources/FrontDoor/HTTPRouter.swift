@@ -36,6 +36,8 @@ protocol HTTPResponder: AnyObject {
     func start(status: Int, _ fields: [(String, String)])
     func write(_ bytes: Bytes)
     func end()
+    /// Runs `body` once if the client goes away before the end.
+    func whenClosed(_ body: @escaping () -> Void)
 }
 
 extension HTTPResponder {
@@ -130,6 +132,7 @@ struct HTTPRouter {
         guard isGet(request, responder) else { return }
         let excluded = request.query("exclude")
         func answer(_ isHealthy: Bool, _ reason: String) {
+            if isHealthy { frontDoor.healthSuccesses += 1 } else { frontDoor.healthFailures += 1 }
             let json = JSONValue.object(["health": .string(isHealthy ? "true" : "false"), "reason": .string(reason)])
             responder.respond(isHealthy ? 200 : 503, [("content-type", "text/plain; charset=utf-8")],
                 Bytes(json.encoded + (isHealthy ? [] : [UInt8(ascii: "\n")])))

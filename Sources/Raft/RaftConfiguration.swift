@@ -51,12 +51,24 @@ package struct RaftConfiguration: Sendable {
 
     /// What is not given is as in etcd's server.
     package init(
-        id: MemberID, electionTicks: Int = 10, heartbeatTicks: Int = 1, maxSizePerMessage: UInt64 = 1 << 20,
-        maxCommittedSizePerReady: UInt64 = 0, maxUncommittedEntriesSize: UInt64 = 0, maxInflightMessages: Int = 512,
-        maxInflightBytes: UInt64 = 0, checkQuorum: Bool = true, preVote: Bool = true,
-        readOnlyOption: ReadOnlyOption = .safe, disableProposalForwarding: Bool = false,
-        disableConfChangeValidation: Bool = false, stepDownOnRemoval: Bool = false, asyncStorageWrites: Bool = true,
-        seed: UInt64 = 0, applied: LogIndex = 0, minimumLogLevel: RaftLogLine.Level = .info,
+        id: MemberID,
+        electionTicks: Int = 10,
+        heartbeatTicks: Int = 1,
+        maxSizePerMessage: UInt64 = 1 << 20,
+        maxCommittedSizePerReady: UInt64 = 0,
+        maxUncommittedEntriesSize: UInt64 = 0,
+        maxInflightMessages: Int = 512,
+        maxInflightBytes: UInt64 = 0,
+        checkQuorum: Bool = true,
+        preVote: Bool = true,
+        readOnlyOption: ReadOnlyOption = .safe,
+        disableProposalForwarding: Bool = false,
+        disableConfChangeValidation: Bool = false,
+        stepDownOnRemoval: Bool = false,
+        asyncStorageWrites: Bool = true,
+        seed: UInt64 = 0,
+        applied: LogIndex = 0,
+        minimumLogLevel: RaftLogLine.Level = .info,
         logsLeaderChanges: Bool = true
     ) {
         self.id = id

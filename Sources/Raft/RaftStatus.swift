@@ -57,8 +57,14 @@ package struct RaftBasicStatus: Sendable, Hashable {
     package var leadTransferee: MemberID
 
     package init(
-        id: MemberID, term: Term = 0, vote: MemberID = 0, commit: LogIndex = 0, applied: LogIndex = 0,
-        lead: MemberID = 0, role: RaftRole = .follower, leadTransferee: MemberID = 0
+        id: MemberID,
+        term: Term = 0,
+        vote: MemberID = 0,
+        commit: LogIndex = 0,
+        applied: LogIndex = 0,
+        lead: MemberID = 0,
+        role: RaftRole = .follower,
+        leadTransferee: MemberID = 0
     ) {
         self.id = id
         self.term = term

@@ -21,7 +21,9 @@ enum ConfChangeText {
             default: throw Malformed(text: "unknown input: \(token)")
             }
             guard let id = UInt64(token.dropFirst()) else {
-                throw Malformed(text: "strconv.ParseUint: parsing \(token.dropFirst().debugDescription): invalid syntax")
+                throw Malformed(
+                    text: "strconv.ParseUint: parsing \(token.dropFirst().debugDescription): invalid syntax"
+                )
             }
             changes.append(ConfChangeSingle(type: type, nodeID: id))
         }

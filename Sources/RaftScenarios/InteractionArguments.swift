@@ -9,8 +9,17 @@ import RaftWire
 struct NodeSetup {
     private(set) var count: Int
     private(set) var configuration = RaftConfiguration(
-        id: 1, electionTicks: 3, heartbeatTicks: 1, maxSizePerMessage: .max, maxInflightMessages: Int(Int32.max),
-        checkQuorum: false, preVote: false, asyncStorageWrites: false, minimumLogLevel: .debug, logsLeaderChanges: false)
+        id: 1,
+        electionTicks: 3,
+        heartbeatTicks: 1,
+        maxSizePerMessage: .max,
+        maxInflightMessages: Int(Int32.max),
+        checkQuorum: false,
+        preVote: false,
+        asyncStorageWrites: false,
+        minimumLogLevel: .debug,
+        logsLeaderChanges: false
+    )
     private(set) var snapshot = Snapshot()
     /// Why it cannot be done.
     private(set) var complaint: String?

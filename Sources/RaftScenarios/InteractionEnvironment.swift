@@ -92,7 +92,9 @@ final class InteractionEnvironment {
             }
             let node = try node(directive.firstNumber())
             return { () throws(Complaint) in
-                do throws(StorageError) { try node.raft.storage.compact(to: index) } catch { throw Complaint("\(error)") }
+                do throws(StorageError) { try node.raft.storage.compact(to: index) } catch {
+                    throw Complaint("\(error)")
+                }
                 self.printLog(node)
             }
         case "transfer-leadership":
@@ -129,7 +131,8 @@ final class InteractionEnvironment {
     }
 
     private func onNode(
-        _ directive: Directive, _ body: @escaping (ScenarioNode) throws(RaftError) -> Void
+        _ directive: Directive,
+        _ body: @escaping (ScenarioNode) throws(RaftError) -> Void
     ) throws(DataDrivenError) -> () throws(Complaint) -> Void {
         let node = try node(directive.firstNumber())
         return { () throws(Complaint) in
@@ -145,7 +148,9 @@ final class InteractionEnvironment {
 
     /// The nodes named, one after another; several of them under a heading each.
     private func forEach(
-        _ directive: Directive, _ action: String, _ body: @escaping (ScenarioNode) throws(Complaint) -> Void
+        _ directive: Directive,
+        _ action: String,
+        _ body: @escaping (ScenarioNode) throws(Complaint) -> Void
     ) throws(DataDrivenError) -> () throws(Complaint) -> Void {
         let chosen = try directive.numbers().map { (number) throws(DataDrivenError) in try node(number) }
         return { () throws(Complaint) in
@@ -187,7 +192,8 @@ final class InteractionEnvironment {
             let isVoter = status.members.voters.contains(node.id)
             output.write(
                 "\(node.id): \(status.basic.role) \(isVoter ? "(Voter)" : "(Non-Voter)") "
-                    + "Term:\(status.basic.term) Lead:\(status.basic.lead)\n")
+                    + "Term:\(status.basic.term) Lead:\(status.basic.lead)\n"
+            )
         }
     }
 
@@ -290,8 +296,12 @@ final class InteractionEnvironment {
 
     private func sendSnapshot(from source: ScenarioNode, to target: ScenarioNode) {
         let message = Message(
-            type: .snapshot, to: target.id, from: source.id, term: source.raft.basicStatus.term,
-            snapshot: source.latestState)
+            type: .snapshot,
+            to: target.id,
+            from: source.id,
+            term: source.raft.basicStatus.term,
+            snapshot: source.latestState
+        )
         messages.append(message)
         output.write(message.summary)
     }
@@ -333,7 +343,10 @@ final class InteractionEnvironment {
         let responses = takeResponses(&work)
         do throws(StorageError) {
             try node.save(
-                HardState(term: work.term, vote: work.vote, commit: work.commit), work.entries, work.snapshot)
+                HardState(term: work.term, vote: work.vote, commit: work.commit),
+                work.entries,
+                work.snapshot
+            )
         } catch {
             throw Complaint("\(error)")
         }

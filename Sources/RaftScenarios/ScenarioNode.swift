@@ -54,7 +54,11 @@ final class ScenarioNode {
             let state = Snapshot(
                 data: Bytes(last.data.array + update.array),
                 metadata: SnapshotMetadata(
-                    confState: confState ?? last.metadata.confState, index: entry.index, term: entry.term))
+                    confState: confState ?? last.metadata.confState,
+                    index: entry.index,
+                    term: entry.term
+                )
+            )
             history.append(state)
             raft.storage.snapshotOffer = .given(state)
         }

@@ -15,7 +15,10 @@ package struct ConfState: WireMessage {
     package var autoLeave: Bool
 
     package init(
-        voters: [MemberID] = [], learners: [MemberID] = [], votersOutgoing: [MemberID] = [], learnersNext: [MemberID] = [],
+        voters: [MemberID] = [],
+        learners: [MemberID] = [],
+        votersOutgoing: [MemberID] = [],
+        learnersNext: [MemberID] = [],
         autoLeave: Bool = false
     ) {
         self.voters = voters

@@ -57,7 +57,8 @@ package struct Entry: WireMessage {
 
 extension WireReader {
     /// An enum value that must be one we know: a log with others can be neither applied nor passed on.
-    mutating func known<Value: RawRepresentable>(_ field: Field) throws(WireError) -> Value where Value.RawValue == Int {
+    mutating func known<Value: RawRepresentable>(_ field: Field) throws(WireError) -> Value
+    where Value.RawValue == Int {
         guard let value = Value(rawValue: try enumeration(field)) else { throw .malformedTag }
         return value
     }

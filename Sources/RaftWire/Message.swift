@@ -29,9 +29,20 @@ package struct Message: Sendable, Hashable {
     private var snapshotBox: SnapshotBox?
 
     package init(
-        type: MessageType, to: MemberID = 0, from: MemberID = 0, term: Term = 0, logTerm: Term = 0, index: LogIndex = 0,
-        entries: [Entry] = [], commit: LogIndex = 0, vote: MemberID = 0, snapshot: Snapshot? = nil, reject: Bool = false,
-        rejectHint: LogIndex = 0, context: Bytes = Bytes(), responses: [Message] = []
+        type: MessageType,
+        to: MemberID = 0,
+        from: MemberID = 0,
+        term: Term = 0,
+        logTerm: Term = 0,
+        index: LogIndex = 0,
+        entries: [Entry] = [],
+        commit: LogIndex = 0,
+        vote: MemberID = 0,
+        snapshot: Snapshot? = nil,
+        reject: Bool = false,
+        rejectHint: LogIndex = 0,
+        context: Bytes = Bytes(),
+        responses: [Message] = []
     ) {
         self.type = type
         self.to = to

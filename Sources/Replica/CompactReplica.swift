@@ -6,7 +6,7 @@ package import BBolt
 package import Backend
 package import Base
 import EtcdWire
-import MVCC
+package import MVCC
 package import Raft
 package import RaftWire
 package import StateMachine
@@ -19,6 +19,8 @@ package struct ReplicaOutbox: Sendable {
     package var replies: [AppliedReply] = []
     package var barriers: [(BarrierID, BarrierOutcome)] = []
     package var events: [StateEvent] = []
+    package var changes: [StoreRevision] = []
+    package var applied: [AppliedRequest] = []
     package var raftLines: [RaftLogLine] = []
     package var status: RaftBasicStatus?
     package var droppedProposals = 0
@@ -163,6 +165,8 @@ package struct CompactReplica: ~Copyable {
         swap(&from, &apply.outbox)
         outbox.replies += from.replies
         outbox.events += from.events
+        outbox.applied += from.applied
+        if outbox.changes.isEmpty { outbox.changes = from.changes } else { outbox.changes += from.changes }
         outbox.flushed += from.flushed
         for batch in from.batches { outbox.commit.append(.commit(batch)) }
         outbox.removesLocalMember = outbox.removesLocalMember || from.removesLocalMember

@@ -16,7 +16,9 @@ package enum BuiltFeatures {
     }
 
     /// The sentence for the first refused setting, in the table's order; nil if all that is asked for is there.
-    package static func refusal(of configuration: ServerConfiguration) -> String? {
+    package static func refusal(
+        of configuration: ServerConfiguration, _ refusals: [Refusal] = BuiltFeatures.refusals
+    ) -> String? {
         guard let row = refusals.first(where: { $0.isAskedFor(configuration) }) else { return nil }
         let subject = row.detail.map { "--\(row.flag) (\($0))" } ?? "--\(row.flag)"
         return "\(subject): \(notBuiltYet)"
@@ -56,6 +58,15 @@ package enum BuiltFeatures {
                 configuration.logging.enableRotation
                     && (try? LogRotation(json: configuration.logging.rotationJSON))?.compress == true
             },
+            changed("warning-apply-duration"), changed("warning-unary-request-duration"),
+            changed("corrupt-check-time"), changed("compact-hash-check-time"),
+            asked("metrics", "extensive") { $0.monitoring.extensiveMetrics },
+            // Storage
+            changed("backend-batch-limit"), changed("backend-bbolt-freelist-type"), changed("compaction-batch-limit"),
+            changed("compaction-sleep-interval"), changed("bootstrap-defrag-threshold-megabytes"),
+            changed("memory-mlock"),
+            // Features switched on or off by name; all that exist are built in or not built at all.
+            changed("feature-gates"),
             // Clusters
             asked("initial-cluster", "more than one member") { configuration in
                 let members = try? configuration.initialMembers()

@@ -9,13 +9,16 @@ extension ServerConfiguration {
     ///   - environment: variables by name.
     ///   - readFile: the content of a file; an error's description is shown as it is.
     ///   - defaultHost: the machine's address for others, asked once the settings are known.
+    ///   - refusals: what is not built; tests of settings for features to come pass fewer.
     package static func parse(
         arguments: [String],
         environment: [String: String],
         readFile: (String) throws -> [UInt8],
-        defaultHost: () -> DefaultHost = { .unknown }
+        defaultHost: () -> DefaultHost = { .unknown },
+        refusals: [BuiltFeatures.Refusal] = BuiltFeatures.refusals
     ) -> ConfigurationOutcome {
         var reader = ConfigurationReader(arguments: arguments, environment: environment)
+        reader.refusals = refusals
         do throws(ConfigurationReader.Stop) {
             return try reader.read(readFile: readFile, defaultHost: defaultHost)
         } catch {
@@ -33,6 +36,8 @@ package enum DefaultHost: Sendable, Equatable {
 }
 
 struct ConfigurationReader {
+    var refusals = BuiltFeatures.refusals
+
     enum Stop: Error {
         case version
         case help
@@ -89,7 +94,7 @@ struct ConfigurationReader {
         for name in FlagTable.deprecated.keys.sorted() where configuration.explicitlySet.contains(name) {
             log(.warn, FlagTable.deprecated[name] ?? "")
         }
-        if let refusal = BuiltFeatures.refusal(of: configuration) { throw .rejected(ConfigurationError(refusal)) }
+        if let refusal = BuiltFeatures.refusal(of: configuration, refusals) { throw .rejected(ConfigurationError(refusal)) }
 
         logRunning()
         deriveAddresses(defaultHost: defaultHost(), defaultInitialCluster: defaultInitialCluster)

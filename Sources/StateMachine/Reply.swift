@@ -2,6 +2,7 @@
 
 package import Base
 package import EtcdWire
+package import MVCC
 package import Membership
 package import RaftWire
 
@@ -21,6 +22,8 @@ package struct Reply: Sendable, Equatable {
 /// The outcome of one entry for whoever proposed it.
 package struct AppliedReply: Sendable {
     package var requestID: UInt64
+    /// Nil for a request that carries nothing.
+    package var kind: RaftRequestKind?
     package var outcome: Result<Reply, EtcdError>
     /// Set for a physical compaction: the answer goes out when the rows up to this revision are gone.
     package var awaitsCompaction: Int64?
@@ -50,6 +53,8 @@ package enum StateEvent: Sendable {
 package struct Applied: Sendable {
     package var reply: AppliedReply?
     package var events: [StateEvent] = []
+    /// What it did to the keys, for those who watch.
+    package var changes: StoreRevision?
     /// Raft must hear of it before it goes on; its node is 0 if the change was refused.
     package var configurationChange: ConfChangeV2?
     /// The member itself was removed.

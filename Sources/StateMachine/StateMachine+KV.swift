@@ -19,7 +19,7 @@ extension StateMachine {
             _ = store.end()
             throw error
         }
-        _ = store.end()
+        endTransaction()
         try noteQuota(hadRoom)
         return Reply(revision: store.currentRevision, body: PutResponse(prevKV: previous).encoded())
     }
@@ -61,7 +61,7 @@ extension StateMachine {
             _ = store.end()
             throw error
         }
-        _ = store.end()
+        endTransaction()
         return Reply(revision: store.currentRevision, body: response.encoded())
     }
 
@@ -96,7 +96,7 @@ extension StateMachine {
             _ = store.end()
             throw error
         }
-        _ = store.end()
+        endTransaction()
         try noteQuota(hadRoom)
         return Reply(revision: store.currentRevision, body: response.encoded())
     }

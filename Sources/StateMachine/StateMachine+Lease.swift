@@ -33,7 +33,7 @@ extension StateMachine {
         for key in lease.sortedKeys {
             _ = store.deleteRange(KeyRange(key: key), in: &backend)
         }
-        _ = store.end()
+        endTransaction()
         backend.delete(.lease, key: Lease.rowKey(lease.id))
         return Reply(revision: store.currentRevision)
     }

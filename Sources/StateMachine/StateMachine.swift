@@ -32,6 +32,8 @@ package struct StateMachine: ~Copyable {
     /// The file's size as the last commit left it, for the quota.
     package var databaseSizeBytes: UInt64 = 0
     var events: [StateEvent] = []
+    /// What the running entry has done to the store.
+    private var changes: StoreRevision?
 
     package init(
         backend: consuming Backend, store: consuming Store, lessor: Lessor, auth: AuthStore, membership: Membership, alarms: AlarmSet,
@@ -67,8 +69,15 @@ package struct StateMachine: ~Copyable {
         }
         backend.setConsistentIndex(entry.index, term: entry.term)
         swap(&applied.events, &events)
+        swap(&applied.changes, &changes)
         events.removeAll(keepingCapacity: true)
         return applied
+    }
+
+    /// Ends the store's transaction and keeps what it did for the watchers.
+    mutating func endTransaction() {
+        let done = store.end()
+        if !done.isEmpty { changes = StoreRevision(main: store.currentRevision, changes: done) }
     }
 
     private mutating func applyNormal(
@@ -91,7 +100,7 @@ package struct StateMachine: ~Copyable {
             case .store(let failure): throw .store(failure)
             }
         }
-        return AppliedReply(requestID: request.requestID, outcome: outcome, awaitsCompaction: compaction)
+        return AppliedReply(requestID: request.requestID, kind: request.body.kind, outcome: outcome, awaitsCompaction: compaction)
     }
 
     /// An entry of a member before 3.6: a request to the v2 store, of which only membership concerns us.

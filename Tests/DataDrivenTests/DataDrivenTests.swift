@@ -24,14 +24,16 @@ struct DataDrivenTests {
             # another
             next
             ----
-            """)
+            """
+        )
         #expect(directives.count == 2)
         #expect(directives[0].command == "say")
         #expect(
             directives[0].arguments == [
                 .init(key: "hello", values: []), .init(key: "to", values: ["world"]),
                 .init(key: "list", values: ["1", "(2, 3)", "x y"]), .init(key: "empty", values: [""]),
-            ])
+            ]
+        )
         #expect(directives[0].input == "some input")
         #expect(directives[0].expected == "the output\nmore of it\n")
         #expect(directives[0].line == 2)
@@ -54,9 +56,14 @@ struct DataDrivenTests {
         #expect(directives[0].expected == "ok\n")
     }
 
-    @Test("lines that are no commands are complained of with their place", arguments: ["one =a", "one a=(1", "one a=((1)"])
+    @Test(
+        "lines that are no commands are complained of with their place",
+        arguments: ["one =a", "one a=(1", "one a=((1)"]
+    )
     func malformed(line: String) {
-        #expect(throws: DataDrivenError(line: 2, "cannot parse directive: \(line)")) { try parse("# first\n\(line)\n----\n") }
+        #expect(throws: DataDrivenError(line: 2, "cannot parse directive: \(line)")) {
+            try parse("# first\n\(line)\n----\n")
+        }
     }
 
     @Test("there is no difference where everything comes as expected")
@@ -92,7 +99,8 @@ struct DataDrivenTests {
                 @@ -12,0 +14,1 @@
                 +f
 
-                """)
+                """
+        )
     }
 
     @Test("a failure ends the run and says where")

@@ -33,7 +33,10 @@ struct ScenarioFileTests {
 
     @Test(
         "directives that mean nothing are complained of",
-        arguments: ["campaign 7", "campaign", "deliver-msgs type=MsgNone", "vote cfg=(x)", "set-randomized-election-timeout 1"])
+        arguments: [
+            "campaign 7", "campaign", "deliver-msgs type=MsgNone", "vote cfg=(x)", "set-randomized-election-timeout 1",
+        ]
+    )
     func malformed(line: String) {
         #expect(ScenarioRunner.run(name: "file", text: "\(line)\n----\n").hasPrefix("file:1: "))
     }

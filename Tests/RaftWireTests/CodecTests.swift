@@ -11,7 +11,9 @@ struct CodecTests {
         #expect(Entry(term: 1, index: 300, data: "a").encoded() == bytes("0800 1001 18ac02 220161"))
         #expect(HardState().encoded() == bytes("0800 1000 1800"))
         #expect(ConfState().encoded() == bytes("2800"))
-        #expect(ConfState(voters: [1, 300], learners: [2], autoLeave: true).encoded() == bytes("0801 08ac02 1002 2801"))
+        #expect(
+            ConfState(voters: [1, 300], learners: [2], autoLeave: true).encoded() == bytes("0801 08ac02 1002 2801")
+        )
         #expect(Snapshot().encoded() == bytes("1208 0a02 2800 1000 1800"))
         #expect(ConfChange(type: .removeNode, nodeID: 5).encoded() == bytes("0800 1001 1805"))
         #expect(ConfChangeV2(changes: [ConfChangeSingle(nodeID: 5)]).encoded() == bytes("0800 1204 0800 1005"))
@@ -19,7 +21,8 @@ struct CodecTests {
         #expect(WALSnapshot().encoded() == bytes("0800 1000"))
         #expect(
             Message(type: .heartbeat, to: 2, from: 1, term: 3).encoded()
-                == bytes("0808 1002 1801 2003 2800 3000 4000 5000 5800"))
+                == bytes("0808 1002 1801 2003 2800 3000 4000 5000 5800")
+        )
     }
 
     @Test("fields of local storage are not sent to members that do not know them")

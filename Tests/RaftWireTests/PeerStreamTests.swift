@@ -5,11 +5,19 @@ import Wire
 
 @Suite("Streams between members")
 struct PeerStreamTests {
-    private func append(term: Term, behind index: LogIndex, logTerm: Term, _ count: Int, commit: LogIndex = 0) -> Message {
+    private func append(term: Term, behind index: LogIndex, logTerm: Term, _ count: Int, commit: LogIndex = 0)
+        -> Message
+    {
         Message(
-            type: .append, to: 2, from: 1, term: term, logTerm: logTerm, index: index,
+            type: .append,
+            to: 2,
+            from: 1,
+            term: term,
+            logTerm: logTerm,
+            index: index,
             entries: (0..<count).map { Entry(term: term, index: index + 1 + LogIndex($0), data: Bytes("entry \($0)")) },
-            commit: commit)
+            commit: commit
+        )
     }
 
     private func feed(_ decoder: inout AppendStreamDecoder, _ bytes: Bytes) {
@@ -24,12 +32,20 @@ struct PeerStreamTests {
         #expect(writer.array.first == 2)
         writer = WireWriter()
         let second = Message(
-            type: .append, to: 2, from: 1, term: 5, logTerm: 5, index: 12, entries: [Entry(term: 5, index: 13, data: "x")],
-            commit: 9)
+            type: .append,
+            to: 2,
+            from: 1,
+            term: 5,
+            logTerm: 5,
+            index: 12,
+            entries: [Entry(term: 5, index: 13, data: "x")],
+            commit: 9
+        )
         encoder.encode(second, into: &writer)
         #expect(
             writer.bytes
-                == bytes("01 0000000000000001 0000000000000009 0800 1005 180d 220178 0000000000000009"))
+                == bytes("01 0000000000000001 0000000000000009 0800 1005 180d 220178 0000000000000009")
+        )
         writer = WireWriter()
         encoder.encode(.linkHeartbeat, into: &writer)
         #expect(writer.bytes == bytes("00"))
@@ -51,7 +67,12 @@ struct PeerStreamTests {
             if random.next() % 8 == 0 { term += 1 }
             if random.next() % 8 == 0 { index -= min(index, 3) }
             let message = append(
-                term: term, behind: index, logTerm: logTerm, Int(random.next() % 4), commit: random.next() % 100)
+                term: term,
+                behind: index,
+                logTerm: logTerm,
+                Int(random.next() % 4),
+                commit: random.next() % 100
+            )
             index = message.entries.last?.index ?? index
             encoder.encode(message, into: &writer)
             sent.append(message)
@@ -121,7 +142,10 @@ struct PeerStreamTests {
             var decoder = AppendStreamDecoder(local: 2, remote: 1)
             var messages = MessageStreamDecoder()
             let noise = Bytes(
-                (0..<random.next() % 64).map { _ in UInt8(truncatingIfNeeded: random.next() % 4 == 0 ? random.next() : 0) })
+                (0..<random.next() % 64).map { _ in
+                    UInt8(truncatingIfNeeded: random.next() % 4 == 0 ? random.next() : 0)
+                }
+            )
             feed(&decoder, noise)
             noise.withUnsafeBytes { messages.append($0) }
             for _ in 0..<64 where (try? decoder.next()) == nil && (try? messages.next()) == nil { break }

@@ -22,20 +22,31 @@ struct Samples {
 
     mutating func flag() -> Bool { random.next() % 2 == 0 }
 
-    mutating func bytes() -> Bytes { Bytes((0..<random.next() % 200).map { _ in UInt8(truncatingIfNeeded: random.next()) }) }
+    mutating func bytes() -> Bytes {
+        Bytes((0..<random.next() % 200).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+    }
 
     mutating func numbers() -> [UInt64] { (0..<random.next() % 4).map { _ in number() } }
 
     mutating func entry() -> Entry {
         Entry(
-            term: number(), index: number(), type: EntryType(rawValue: Int(random.next() % 3)) ?? .normal, data: bytes())
+            term: number(),
+            index: number(),
+            type: EntryType(rawValue: Int(random.next() % 3)) ?? .normal,
+            data: bytes()
+        )
     }
 
     mutating func hardState() -> HardState { HardState(term: number(), vote: number(), commit: number()) }
 
     mutating func confState() -> ConfState {
         ConfState(
-            voters: numbers(), learners: numbers(), votersOutgoing: numbers(), learnersNext: numbers(), autoLeave: flag())
+            voters: numbers(),
+            learners: numbers(),
+            votersOutgoing: numbers(),
+            learnersNext: numbers(),
+            autoLeave: flag()
+        )
     }
 
     mutating func metadata() -> SnapshotMetadata {
@@ -55,21 +66,35 @@ struct Samples {
     mutating func confChangeV2() -> ConfChangeV2 {
         ConfChangeV2(
             transition: ConfChangeTransition(rawValue: Int(random.next() % 3)) ?? .auto,
-            changes: (0..<random.next() % 4).map { _ in single() }, context: bytes())
+            changes: (0..<random.next() % 4).map { _ in single() },
+            context: bytes()
+        )
     }
 
     mutating func message(withResponses: Bool = true) -> Message {
         Message(
-            type: MessageType(rawValue: Int(random.next() % 24)) ?? .hup, to: number(), from: number(), term: number(),
-            logTerm: number(), index: number(), entries: (0..<random.next() % 4).map { _ in entry() }, commit: number(),
-            vote: number(), snapshot: flag() ? snapshot() : nil, reject: flag(), rejectHint: number(), context: bytes(),
-            responses: withResponses ? (0..<random.next() % 3).map { _ in message(withResponses: false) } : [])
+            type: MessageType(rawValue: Int(random.next() % 24)) ?? .hup,
+            to: number(),
+            from: number(),
+            term: number(),
+            logTerm: number(),
+            index: number(),
+            entries: (0..<random.next() % 4).map { _ in entry() },
+            commit: number(),
+            vote: number(),
+            snapshot: flag() ? snapshot() : nil,
+            reject: flag(),
+            rejectHint: number(),
+            context: bytes(),
+            responses: withResponses ? (0..<random.next() % 3).map { _ in message(withResponses: false) } : []
+        )
     }
 
     /// One of everything.
     mutating func all() -> [any WireMessage] {
         [
-            entry(), hardState(), confState(), metadata(), snapshot(), single(), confChange(), confChangeV2(), message(),
+            entry(), hardState(), confState(), metadata(), snapshot(), single(), confChange(), confChangeV2(),
+            message(),
             WALMetadata(nodeID: number(), clusterID: number()),
             WALSnapshot(index: number(), term: number(), confState: flag() ? confState() : nil),
         ]
@@ -97,5 +122,6 @@ func bytes(_ hex: String) -> Bytes {
         stride(from: 0, to: digits.count, by: 2).compactMap { offset in
             let start = digits.index(digits.startIndex, offsetBy: offset)
             return UInt8(digits[start...].prefix(2), radix: 16)
-        })
+        }
+    )
 }

@@ -12,7 +12,8 @@ func read(
     _ arguments: [String],
     environment: [String: String] = [:],
     file: String? = nil,
-    defaultHost: DefaultHost = .unknown
+    defaultHost: DefaultHost = .unknown,
+    refusals: [BuiltFeatures.Refusal] = BuiltFeatures.refusals
 ) -> ConfigurationOutcome {
     ServerConfiguration.parse(
         arguments: ["etcd"] + arguments,
@@ -21,18 +22,19 @@ func read(
             guard let file else { throw FileMissing(description: "open \(path): no such file or directory") }
             return Array(file.utf8)
         },
-        defaultHost: { defaultHost }
+        defaultHost: { defaultHost },
+        refusals: refusals
     )
 }
 
-/// The configuration of a start that must succeed, and its lines.
+/// The configuration of a start that must succeed, and its lines; settings whose feature is not built count, too.
 func run(
     _ arguments: [String],
     environment: [String: String] = [:],
     file: String? = nil,
     defaultHost: DefaultHost = .unknown
 ) throws -> (configuration: ServerConfiguration, lines: [ConfigurationLogLine]) {
-    let outcome = read(arguments, environment: environment, file: file, defaultHost: defaultHost)
+    let outcome = read(arguments, environment: environment, file: file, defaultHost: defaultHost, refusals: [])
     guard case .run(let configuration, let lines) = outcome else {
         throw FileMissing(description: "not started: \(outcome)")
     }

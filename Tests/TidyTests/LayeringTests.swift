@@ -10,6 +10,7 @@ struct LayeringTests {
         "CChecksum": (0, []),
         "Base": (0, ["CChecksum", "Glibc", "Musl", "Darwin"]),
         "Wire": (1, ["Base"]),
+        "Metrics": (1, []),
         "FileIO": (1, ["Base", "Glibc", "Musl", "Synchronization"]),
         "RaftWire": (2, ["Base", "Wire"]),
         "EtcdWire": (2, ["Base", "Wire", "SwiftProtobuf", "Foundation", "FoundationEssentials"]),
@@ -53,7 +54,7 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Replica", "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix",
+                "Replica", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),

@@ -18,7 +18,8 @@ package struct WatchResponse: WireMessage {
     /// Encoded `Event` messages.
     package var events: [Bytes]
 
-    private static let eventsField = 11
+    /// The number of the field that holds events.
+    package static let eventsField = 11
 
     package init(
         header: ResponseHeader? = nil,

@@ -95,7 +95,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         for stream in open {
             let wasOpen = stream.isOpen
             stream.closed()
-            if wasOpen, stream.isGRPC { application.ended(stream, .connectionLost) }
+            if wasOpen { application.ended(stream, .connectionLost) }
         }
         nghttp2_session_del(session)
         context = nil
@@ -293,7 +293,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         guard let stream = streams.removeValue(forKey: id) else { return }
         let wasOpen = stream.isOpen
         stream.closed()
-        if wasOpen, stream.isGRPC { application.ended(stream, .cancelled) }
+        if wasOpen { application.ended(stream, .cancelled) }
     }
 
     /// Fills a DATA frame; when the stream's last byte is out, its trailers follow.
@@ -301,6 +301,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         _ stream: ServerStream, _ buffer: UnsafeMutableRawBufferPointer, _ flags: UnsafeMutablePointer<UInt32>
     ) -> Int {
         let count = stream.take(into: buffer)
+        // Clients that measure the way ping whenever data arrives.
+        if count > 0 { pings.noteSent() }
         stream.noteTaken()
         if stream.queuedBytes == 0, stream.isFinished {
             flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue

@@ -33,6 +33,7 @@ extension Store {
         guard var work = removal else { return nil }
         var dropped: [RevisionMark] = []
         let progress = index.compact(from: work.next, at: work.revision, slice) { dropped.append($0) }
+        compactedRows += UInt64(dropped.count)
         for mark in dropped {
             backend.removeRevision(RevisionKey(mark.revision, isTombstone: mark.isTombstone))
         }

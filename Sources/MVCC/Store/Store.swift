@@ -25,6 +25,8 @@ package struct Store: ~Copyable {
     package internal(set) var compactRevision: Int64 = -1
     /// Where the removal of compacted rows has got to; nil when there is none under way.
     var removal: Removal?
+    /// Rows that compactions have removed since the start.
+    package internal(set) var compactedRows: UInt64 = 0
     private var changes: [StoreChange] = []
     private var isInTransaction = false
 

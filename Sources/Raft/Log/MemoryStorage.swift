@@ -31,7 +31,9 @@ package struct MemoryStorage: Sendable {
     ///   - entries: those behind the snapshot.
     /// - Throws: `gap` if the entries don't follow on the snapshot, or on each other.
     package init(
-        hardState: HardState = HardState(), snapshot: Snapshot = Snapshot(), entries: [Entry] = []
+        hardState: HardState = HardState(),
+        snapshot: Snapshot = Snapshot(),
+        entries: [Entry] = []
     ) throws(StorageError) {
         self.init(hardState: hardState, snapshot: snapshot)
         for (offset, entry) in entries.enumerated() where entry.index != firstIndex + UInt64(offset) {
@@ -64,7 +66,9 @@ package struct MemoryStorage: Sendable {
 
     /// The entries from `lower` up to, but without, `upper`, cut off where they exceed `sizeMax` bytes; at least one.
     package func entries(
-        from lower: LogIndex, to upper: LogIndex, sizeMax: UInt64 = .max
+        from lower: LogIndex,
+        to upper: LogIndex,
+        sizeMax: UInt64 = .max
     ) throws(StorageError) -> [Entry] {
         if lower < firstIndex { throw .compacted }
         guard lower < upper, upper <= entries.end else { throw .unavailable }
@@ -117,7 +121,9 @@ package struct MemoryStorage: Sendable {
     /// Starts anew behind a received snapshot.
     package mutating func applySnapshot(_ received: Snapshot) throws(StorageError) {
         // Index 0 is a snapshot that only gives the first configuration.
-        if snapshot.metadata.index != 0 && snapshot.metadata.index >= received.metadata.index { throw .snapshotOutOfDate }
+        if snapshot.metadata.index != 0 && snapshot.metadata.index >= received.metadata.index {
+            throw .snapshotOutOfDate
+        }
         snapshot = received
         compactedTerm = received.metadata.term
         entries.reset(start: received.metadata.index + 1)
@@ -126,7 +132,9 @@ package struct MemoryStorage: Sendable {
     /// Makes the state at `index` the one that followers are sent. Entries stay until `compact`.
     /// - Parameter confState: the configuration at `index`; nil if it has not changed.
     package mutating func createSnapshot(
-        index: LogIndex, confState: ConfState?, data: Bytes
+        index: LogIndex,
+        confState: ConfState?,
+        data: Bytes
     ) throws(StorageError) {
         if index <= snapshot.metadata.index { throw .snapshotOutOfDate }
         let term = try term(index)

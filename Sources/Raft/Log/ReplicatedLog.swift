@@ -123,7 +123,10 @@ struct ReplicatedLog: Sendable {
     /// Appends what a leader sent behind `previous`, if the logs match there, and commits up to `commit`.
     /// - Returns: the index of the last new entry; nil if the logs don't match.
     mutating func append(
-        _ entries: [Entry], behind previous: EntryPosition, commit: LogIndex, _ lines: inout RaftLogLines
+        _ entries: [Entry],
+        behind previous: EntryPosition,
+        commit: LogIndex,
+        _ lines: inout RaftLogLines
     ) throws(RaftError) -> LogIndex? {
         guard matches(previous) else { return nil }
         let lastNew = previous.index + UInt64(entries.count)
@@ -138,7 +141,8 @@ struct ReplicatedLog: Sendable {
             }
             if entry.index <= committed {
                 throw .inconsistentLog(
-                    "entry \(entry.index) conflict with committed entry [committed(\(committed))]")
+                    "entry \(entry.index) conflict with committed entry [committed(\(committed))]"
+                )
             }
             unstable.replaceAndAppend(entries[position...], &lines)
         }
@@ -151,7 +155,8 @@ struct ReplicatedLog: Sendable {
         if index > lastIndex {
             throw .inconsistentLog(
                 "tocommit(\(index)) is out of range [lastIndex(\(lastIndex))]. "
-                    + "Was the raft log corrupted, truncated, or lost?")
+                    + "Was the raft log corrupted, truncated, or lost?"
+            )
         }
         committed = index
     }
@@ -166,7 +171,9 @@ struct ReplicatedLog: Sendable {
     mutating func restore(_ snapshot: Snapshot, _ lines: inout RaftLogLines) {
         let metadata = snapshot.metadata
         lines.add(
-            .info, "log [\(self)] starts to restore snapshot [index: \(metadata.index), term: \(metadata.term)]")
+            .info,
+            "log [\(self)] starts to restore snapshot [index: \(metadata.index), term: \(metadata.term)]"
+        )
         committed = metadata.index
         unstable.restore(snapshot)
     }

@@ -59,12 +59,14 @@ extension RaftNode {
             try receive(Message(type: .propose, entries: [Entry(type: .confChangeV2)]))
             note(
                 .info,
-                "initiating automatic transition out of joint configuration \(tracker.members)")
+                "initiating automatic transition out of joint configuration \(tracker.members)"
+            )
         } catch {
             // Leadership is being transferred. The next leader does it, or we do when the next entry is applied.
             note(
                 .debug,
-                "not initiating automatic transition out of joint configuration \(tracker.members): \(error)")
+                "not initiating automatic transition out of joint configuration \(tracker.members): \(error)"
+            )
         }
     }
 
@@ -77,7 +79,9 @@ extension RaftNode {
 
     private func reconfiguration(for state: ConfState) throws(RaftError) -> Reconfiguration {
         let empty = ProgressTracker(
-            inflightsMax: configuration.maxInflightMessages, inflightsSizeBytesMax: configuration.maxInflightBytes)
+            inflightsMax: configuration.maxInflightMessages,
+            inflightsSizeBytesMax: configuration.maxInflightBytes
+        )
         var reconfiguration = Reconfiguration(empty, lastIndex: log.lastIndex)
         do throws(ConfChangeError) {
             try reconfiguration.restore(state)

@@ -108,8 +108,13 @@ extension RaftNode {
             )
             send(
                 Message(
-                    type: request, to: voter, term: requestedTerm, logTerm: last.term, index: last.index,
-                    context: context)
+                    type: request,
+                    to: voter,
+                    term: requestedTerm,
+                    logTerm: last.term,
+                    index: last.index,
+                    context: context
+                )
             )
         }
     }
@@ -199,8 +204,11 @@ extension RaftNode {
         let lastIndex = log.lastIndex
         for position in tracker.progress.indices {
             tracker.progress[position: position] = Progress(
-                match: tracker.progress.id(at: position) == id ? lastIndex : 0, next: lastIndex + 1,
-                inflights: tracker.emptyInflights, isLearner: tracker.progress[position: position].isLearner)
+                match: tracker.progress.id(at: position) == id ? lastIndex : 0,
+                next: lastIndex + 1,
+                inflights: tracker.emptyInflights,
+                isLearner: tracker.progress[position: position].isLearner
+            )
         }
     }
 

@@ -66,7 +66,8 @@ extension RaftNode {
         if configuration.disableProposalForwarding {
             note(
                 .info,
-                "\(hexadecimal(id)) not forwarding to leader \(hexadecimal(lead)) at term \(term); dropping proposal")
+                "\(hexadecimal(id)) not forwarding to leader \(hexadecimal(lead)) at term \(term); dropping proposal"
+            )
             throw .proposalDropped
         }
         passOn(message)
@@ -123,8 +124,13 @@ extension RaftNode {
         let hint = log.lastPossibleMatch(upTo: min(message.index, log.lastIndex), term: message.logTerm)
         send(
             Message(
-                type: .appendResponse, to: message.from, logTerm: hint.term, index: message.index, reject: true,
-                rejectHint: hint.index)
+                type: .appendResponse,
+                to: message.from,
+                logTerm: hint.term,
+                index: message.index,
+                reject: true,
+                rejectHint: hint.index
+            )
         )
     }
 
@@ -135,7 +141,8 @@ extension RaftNode {
             guard entry.index == index + 1, entry.term >= term, entry.term <= message.term else {
                 throw .malformedMessage(
                     "MsgApp from \(hexadecimal(message.from)) with entries out of order: "
-                        + "\(entry.term)/\(entry.index) behind \(term)/\(index)")
+                        + "\(entry.term)/\(entry.index) behind \(term)/\(index)"
+                )
             }
             (index, term) = (entry.index, entry.term)
         }

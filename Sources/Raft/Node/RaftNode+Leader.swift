@@ -166,7 +166,8 @@ extension RaftNode {
             send(Message(type: .timeoutNow, to: target))
             note(
                 .info,
-                "\(own) sends MsgTimeoutNow to \(name) immediately as \(name) already has up-to-date log")
+                "\(own) sends MsgTimeoutNow to \(name) immediately as \(name) already has up-to-date log"
+            )
         } else {
             sendAppend(to: position)
         }

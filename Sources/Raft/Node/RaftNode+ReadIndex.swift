@@ -8,7 +8,8 @@ extension RaftNode {
         if message.entries.isEmpty {
             throw .malformedMessage("MsgReadIndex from \(hexadecimal(message.from)) without a context")
         }
-        if tracker.members.isSingleton {
+        if tracker.members.isSingleton && tracker.members.voters.contains(id) {
+            // Nobody else could lead. (Were the one voter somebody else, we would be a removed leader, and had to ask.)
             answer(message, index: log.committed)
         } else if !hasCommittedInTerm {
             // Before that, our commit index may lag behind the one of the leader before us.

@@ -69,7 +69,8 @@ extension RaftNode {
         default:
             note(
                 .info,
-                "\(node) changed leader from \(hexadecimal(previous)) to \(hexadecimal(lead)) at term \(term)")
+                "\(node) changed leader from \(hexadecimal(previous)) to \(hexadecimal(lead)) at term \(term)"
+            )
         }
     }
 
@@ -81,16 +82,27 @@ extension RaftNode {
             if let saved = savedResponse(ready) { responses.append(saved) }
             ready.messages.append(
                 Message(
-                    type: .storageAppend, to: LocalTarget.append, from: id, term: ready.hardState.term,
-                    entries: ready.entries, commit: ready.hardState.commit, vote: ready.hardState.vote,
-                    snapshot: hasSnapshot ? ready.snapshot : nil, responses: responses)
+                    type: .storageAppend,
+                    to: LocalTarget.append,
+                    from: id,
+                    term: ready.hardState.term,
+                    entries: ready.entries,
+                    commit: ready.hardState.commit,
+                    vote: ready.hardState.vote,
+                    snapshot: hasSnapshot ? ready.snapshot : nil,
+                    responses: responses
+                )
             )
         }
         if !ready.committedEntries.isEmpty {
             ready.messages.append(
                 Message(
-                    type: .storageApply, to: LocalTarget.apply, from: id, entries: ready.committedEntries,
-                    responses: [appliedResponse(ready)])
+                    type: .storageApply,
+                    to: LocalTarget.apply,
+                    from: id,
+                    entries: ready.committedEntries,
+                    responses: [appliedResponse(ready)]
+                )
             )
         }
     }

@@ -32,7 +32,10 @@ extension RaftNode {
         {
             guard
                 let available = log.entries(
-                    from: next, to: log.lastIndex + 1, sizeMax: configuration.maxSizePerMessage)
+                    from: next,
+                    to: log.lastIndex + 1,
+                    sizeMax: configuration.maxSizePerMessage
+                )
             else { return evenIfEmpty ? sendSnapshot(to: position) : false }
             entries = available
         }
@@ -41,8 +44,13 @@ extension RaftNode {
         let (count, size) = (entries.count, payloadSize(entries))
         send(
             Message(
-                type: .append, to: tracker.progress.id(at: position), logTerm: previousTerm, index: next - 1,
-                entries: entries, commit: log.committed)
+                type: .append,
+                to: tracker.progress.id(at: position),
+                logTerm: previousTerm,
+                index: next - 1,
+                entries: entries,
+                commit: log.committed
+            )
         )
         tracker.progress[position: position].sentEntries(count, sizeBytes: size)
         tracker.progress[position: position].sentCommit(log.committed)
@@ -59,7 +67,8 @@ extension RaftNode {
         guard let snapshot = snapshotToSend() else {
             note(
                 .debug,
-                "\(hexadecimal(id)) failed to send snapshot to \(name) because snapshot is temporarily unavailable")
+                "\(hexadecimal(id)) failed to send snapshot to \(name) because snapshot is temporarily unavailable"
+            )
             return false
         }
         let metadata = snapshot.metadata
@@ -91,7 +100,8 @@ extension RaftNode {
             // Never a commit index beyond what the follower is known to have: it might have something else there.
             let commit = min(tracker.progress[position: position].match, log.committed)
             send(
-                Message(type: .heartbeat, to: tracker.progress.id(at: position), commit: commit, context: context))
+                Message(type: .heartbeat, to: tracker.progress.id(at: position), commit: commit, context: context)
+            )
             tracker.progress[position: position].sentCommit(commit)
         }
     }
@@ -101,7 +111,8 @@ extension RaftNode {
     mutating func takeAppendResponse(_ message: Message, from position: Int) throws(RaftError) {
         if !message.reject && message.index > log.lastIndex {
             throw .malformedMessage(
-                "\(hexadecimal(message.from)) acknowledges entry \(message.index) of \(log.lastIndex)")
+                "\(hexadecimal(message.from)) acknowledges entry \(message.index) of \(log.lastIndex)"
+            )
         }
         tracker.progress[position: position].isRecentlyActive = true
         if message.reject {

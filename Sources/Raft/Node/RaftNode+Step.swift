@@ -43,7 +43,10 @@ extension RaftNode {
             }
         }
         let highest = max(
-            max(message.term, message.logTerm), max(message.index, message.commit), message.rejectHint)
+            max(message.term, message.logTerm),
+            max(message.index, message.commit),
+            message.rejectHint
+        )
         if highest > Self.numberMax {
             throw .malformedMessage("\(message.type) from \(hexadecimal(message.from)) with a number out of range")
         }

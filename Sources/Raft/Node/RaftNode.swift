@@ -78,7 +78,9 @@ package struct RaftNode: ~Copyable {
         self.configuration = configuration
         log = ReplicatedLog(storage, applyingSizeMax: configuration.maxCommittedSizePerReady)
         tracker = ProgressTracker(
-            inflightsMax: configuration.maxInflightMessages, inflightsSizeBytesMax: configuration.maxInflightBytes)
+            inflightsMax: configuration.maxInflightMessages,
+            inflightsSizeBytesMax: configuration.maxInflightBytes
+        )
         timers = Timers(random: SeededRandom(seed: configuration.seed))
         lines = RaftLogLines(minimumLevel: configuration.minimumLogLevel)
         handedOut = HandedOut(softState: SoftState(lead: 0, role: .follower), hardState: HardState())
@@ -91,7 +93,8 @@ package struct RaftNode: ~Copyable {
             guard configuration.applied <= log.committed, configuration.applied >= log.applied else {
                 throw .invalidConfiguration(
                     "applied(\(configuration.applied)) is out of range [prevApplied(\(log.applied)), "
-                        + "committed(\(log.committed))]")
+                        + "committed(\(log.committed))]"
+                )
             }
             log.setApplied(configuration.applied, size: 0)
         }
@@ -110,7 +113,8 @@ package struct RaftNode: ~Copyable {
         if state.isEmpty { return }
         guard state.commit >= log.committed, state.commit <= log.lastIndex else {
             throw .inconsistentLog(
-                "\(hexadecimal(id)) state.commit \(state.commit) is out of range [\(log.committed), \(log.lastIndex)]")
+                "\(hexadecimal(id)) state.commit \(state.commit) is out of range [\(log.committed), \(log.lastIndex)]"
+            )
         }
         log.setCommitted(state.commit)
         term = state.term
@@ -129,7 +133,8 @@ package struct RaftNode: ~Copyable {
         for (offset, peer) in peers.enumerated() {
             let change = ConfChange(type: .addNode, nodeID: peer.id, context: peer.context)
             entries.append(
-                Entry(term: 1, index: LogIndex(offset) + 1, type: .confChange, data: change.encoded()))
+                Entry(term: 1, index: LogIndex(offset) + 1, type: .confChange, data: change.encoded())
+            )
         }
         log.append(entries, &lines)
         log.setCommitted(LogIndex(entries.count))
@@ -152,14 +157,23 @@ package struct RaftNode: ~Copyable {
     /// Costs nothing.
     package var basicStatus: RaftBasicStatus {
         RaftBasicStatus(
-            id: id, term: term, vote: vote, commit: log.committed, applied: log.applied, lead: lead, role: role,
+            id: id,
+            term: term,
+            vote: vote,
+            commit: log.committed,
+            applied: log.applied,
+            lead: lead,
+            role: role,
             leadTransferee: leadership.transferee
         )
     }
 
     package var status: RaftStatus {
         RaftStatus(
-            basic: basicStatus, members: tracker.members, progress: role == .leader ? tracker.progress : ProgressMap())
+            basic: basicStatus,
+            members: tracker.members,
+            progress: role == .leader ? tracker.progress : ProgressMap()
+        )
     }
 
     /// The log lines since the last call.

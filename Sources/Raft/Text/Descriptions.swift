@@ -7,8 +7,12 @@ extension ConfState {
     /// The same members in ascending order.
     var sorted: ConfState {
         ConfState(
-            voters: voters.sorted(), learners: learners.sorted(), votersOutgoing: votersOutgoing.sorted(),
-            learnersNext: learnersNext.sorted(), autoLeave: autoLeave)
+            voters: voters.sorted(),
+            learners: learners.sorted(),
+            votersOutgoing: votersOutgoing.sorted(),
+            learnersNext: learnersNext.sorted(),
+            autoLeave: autoLeave
+        )
     }
 
     var logDescription: String {

@@ -42,7 +42,11 @@ package struct Progress: Sendable, Hashable {
     package internal(set) var isLearner: Bool
 
     package init(
-        match: LogIndex = 0, next: LogIndex, inflights: Inflights, isLearner: Bool = false, isRecentlyActive: Bool = false
+        match: LogIndex = 0,
+        next: LogIndex,
+        inflights: Inflights,
+        isLearner: Bool = false,
+        isRecentlyActive: Bool = false
     ) {
         self.match = match
         self.next = next

@@ -19,8 +19,11 @@ package struct RaftMembers: Sendable, Hashable {
 
     package var confState: ConfState {
         ConfState(
-            voters: voters.incoming.ids, learners: learners.ids, votersOutgoing: voters.outgoing.ids,
-            learnersNext: learnersNext.ids, autoLeave: autoLeave
+            voters: voters.incoming.ids,
+            learners: learners.ids,
+            votersOutgoing: voters.outgoing.ids,
+            learnersNext: learnersNext.ids,
+            autoLeave: autoLeave
         )
     }
 
@@ -77,7 +80,9 @@ package struct ProgressTracker: Sendable, Hashable {
     package func tally() -> (granted: Int, rejected: Int, result: VoteResult) {
         var (granted, rejected) = (0, 0)
         for vote in votes {
-            guard let position = progress.position(of: vote.id), !progress[position: position].isLearner else { continue }
+            guard let position = progress.position(of: vote.id), !progress[position: position].isLearner else {
+                continue
+            }
             if vote.granted { granted += 1 } else { rejected += 1 }
         }
         let result = members.voters.voteResult { id in votes.first { $0.id == id }?.granted }

@@ -111,9 +111,15 @@ package struct AppendStreamDecoder: Sendable {
             guard let count = buffer.takeNumber() else { return nil }
             partial = Partial(
                 message: Message(
-                    type: .append, to: local, from: remote, term: position.term, logTerm: position.term,
-                    index: position.index),
-                missingEntries: count)
+                    type: .append,
+                    to: local,
+                    from: remote,
+                    term: position.term,
+                    logTerm: position.term,
+                    index: position.index
+                ),
+                missingEntries: count
+            )
         }
         while let missing = partial?.missingEntries, missing > 0 {
             guard let item = try buffer.takeItem() else { return nil }

@@ -3,8 +3,8 @@
 package import BBolt
 package import Backend
 package import Base
-import EtcdWire
-import MVCC
+package import EtcdWire
+package import MVCC
 package import RaftWire
 package import StateMachine
 
@@ -12,13 +12,29 @@ package import StateMachine
 package struct ApplyOutbox: Sendable {
     package var replies: [AppliedReply] = []
     package var events: [StateEvent] = []
+    /// What happened to the keys, in order.
+    package var changes: [StoreRevision] = []
     package var batches: [SealedBatch] = []
+    /// What was applied and whether it succeeded, for the figures.
+    package var applied: [AppliedRequest] = []
     /// Changes of raft's configuration, in the order in which raft must hear of them.
     package var removesLocalMember = false
     /// Requests to have everything in the file, now fulfilled; the reader shows at least what they asked for.
     package var flushed: [(UInt64, ReadTransaction)] = []
 
     package init() {}
+}
+
+/// One applied entry, as the figures see it.
+package struct AppliedRequest: Sendable, Hashable {
+    /// Nil for a request that carries nothing.
+    package var kind: RaftRequestKind?
+    package var succeeded: Bool
+
+    init(_ reply: AppliedReply) {
+        kind = reply.kind
+        if case .success = reply.outcome { succeeded = true } else { succeeded = false }
+    }
 }
 
 package struct ApplyLane: ~Copyable {
@@ -48,7 +64,9 @@ package struct ApplyLane: ~Copyable {
     package mutating func apply(_ entry: Entry, now: Instant) throws(StateMachineFailure) -> ConfChangeV2? {
         let applied = try state.apply(entry, wantsReply: true, now: now)
         if !applied.events.isEmpty { outbox.events += applied.events }
+        if let changes = applied.changes { outbox.changes.append(changes) }
         if applied.removesLocalMember { outbox.removesLocalMember = true }
+        if let reply = applied.reply { outbox.applied.append(AppliedRequest(reply)) }
         if let reply = applied.reply, reply.requestID >> 48 == localPrefix {
             if reply.awaitsCompaction != nil, case .success = reply.outcome {
                 compactionWaiters.append(reply)
@@ -94,6 +112,8 @@ package struct ApplyLane: ~Copyable {
 
     // MARK: Compaction
 
+    /// Rows that compactions have removed since the start.
+    package var compactedRows: UInt64 { state.store.compactedRows }
     package var isCompacting: Bool { state.store.isCompacting }
 
     /// A bounded piece of removing compacted rows.

@@ -23,6 +23,8 @@ package enum LogReply: Sendable {
 package struct LogLane: ~Copyable {
     private var log: WriteAheadLog
     private let snapshots: SnapshotFiles
+    /// Bytes written to the WAL since the start.
+    package private(set) var bytesWritten: UInt64 = 0
 
     package init(log: consuming WriteAheadLog, snapshots: SnapshotFiles) {
         self.log = log
@@ -39,12 +41,12 @@ package struct LogLane: ~Copyable {
                 log.append(append.entries, append.hardState ?? HardState())
                 if !append.responses.isEmpty { replies.append(.appended(append.responses)) }
             case .saveSnapshot(let snapshot):
-                try log.commit()
+                bytesWritten += UInt64(try log.commit().bytesWritten)
                 try save(snapshot)
                 replies.append(.snapshotSaved(snapshot))
             }
         }
-        try log.commit()
+        bytesWritten += UInt64(try log.commit().bytesWritten)
         return replies
     }
 

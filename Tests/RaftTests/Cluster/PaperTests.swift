@@ -31,7 +31,13 @@ struct PaperTests {
         let cluster = try TestCluster(voters: [1, 2, 3], logs: [1: [4]])
         for type in [MessageType.append, .vote, .heartbeat, .appendResponse, .voteResponse, .snapshot, .timeoutNow] {
             let message = Message(
-                type: type, to: 1, from: 2, term: 3, entries: type == .append ? entries([3], from: 1) : [], commit: 1)
+                type: type,
+                to: 1,
+                from: 2,
+                term: 3,
+                entries: type == .append ? entries([3], from: 1) : [],
+                commit: 1
+            )
             try cluster[1].step(message)
         }
         #expect(cluster[1].status == RaftBasicStatus(id: 1, term: 4))
@@ -98,7 +104,9 @@ struct PaperTests {
             disk.hardState = HardState(term: 1, vote: voted)
             disk.snapshot.metadata.confState = ConfState(voters: [1, 2, 3])
             let node = try TestNode(
-                RaftConfiguration(id: 3, checkQuorum: false, preVote: false, asyncStorageWrites: false), disk: disk)
+                RaftConfiguration(id: 3, checkQuorum: false, preVote: false, asyncStorageWrites: false),
+                disk: disk
+            )
             try node.step(Message(type: .vote, to: 3, from: candidate, term: 1))
             #expect(node.handleReady().map(\.reject) == [!isGranted])
         }
@@ -237,7 +245,10 @@ struct PaperTests {
     @Test("5.4.2: an entry on a majority is still replaced if it was never committed (figure 8)")
     func figure8() throws {
         let cluster = try TestCluster(
-            voters: [1, 2, 3, 4, 5], logs: [1: [1, 2], 2: [1, 2], 3: [1, 2], 4: [1], 5: [1, 3]], terms: [5: 3])
+            voters: [1, 2, 3, 4, 5],
+            logs: [1: [1, 2], 2: [1, 2], 3: [1, 2], 4: [1], 5: [1, 3]],
+            terms: [5: 3]
+        )
         // The fifth can win with the votes of logs that end in a lower term.
         try cluster.elect(5)
         #expect(cluster.ids.allSatisfy { cluster[$0].log.map(\.term) == [1, 3, 4] })

@@ -15,12 +15,21 @@ final class TestCluster {
     var cuts: Set<[MemberID]> = []
 
     init(
-        voters: [MemberID], learners: [MemberID] = [], logs: [MemberID: [Term]] = [:], terms: [MemberID: Term] = [:],
+        voters: [MemberID],
+        learners: [MemberID] = [],
+        logs: [MemberID: [Term]] = [:],
+        terms: [MemberID: Term] = [:],
         configure: (inout RaftConfiguration) -> Void = { _ in }
     ) throws {
         for id in voters + learners {
             var configuration = RaftConfiguration(
-                id: id, checkQuorum: false, preVote: false, asyncStorageWrites: false, seed: id, minimumLogLevel: .debug)
+                id: id,
+                checkQuorum: false,
+                preVote: false,
+                asyncStorageWrites: false,
+                seed: id,
+                minimumLogLevel: .debug
+            )
             configure(&configuration)
             var disk = Disk()
             disk.snapshot.metadata.confState = ConfState(voters: voters, learners: learners)

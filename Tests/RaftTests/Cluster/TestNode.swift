@@ -94,7 +94,11 @@ final class TestNode {
             switch message.to {
             case LocalTarget.append:
                 // As the consensus lane does: the window takes it at once.
-                keep(HardState(term: message.term, vote: message.vote, commit: message.commit), message.entries, message.snapshot)
+                keep(
+                    HardState(term: message.term, vote: message.vote, commit: message.commit),
+                    message.entries,
+                    message.snapshot
+                )
                 appends.append(message)
             case LocalTarget.apply: applies.append(message)
             default: outgoing.append(message)

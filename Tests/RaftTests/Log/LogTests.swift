@@ -5,7 +5,9 @@ import Testing
 @testable import Raft
 
 func entries(_ terms: [Term], from first: LogIndex = 1) -> [Entry] {
-    terms.enumerated().map { Entry(term: $1, index: first + LogIndex($0), data: Bytes("\($1)/\(first + LogIndex($0))")) }
+    terms.enumerated().map {
+        Entry(term: $1, index: first + LogIndex($0), data: Bytes("\($1)/\(first + LogIndex($0))"))
+    }
 }
 
 @Suite("Runs of entries")
@@ -45,7 +47,9 @@ struct EntryRunTests {
 struct MemoryStorageTests {
     private func storage() throws -> MemoryStorage {
         try MemoryStorage(
-            snapshot: Snapshot(metadata: SnapshotMetadata(index: 3, term: 3)), entries: entries([4, 5, 6], from: 4))
+            snapshot: Snapshot(metadata: SnapshotMetadata(index: 3, term: 3)),
+            entries: entries([4, 5, 6], from: 4)
+        )
     }
 
     @Test("terms are known from the compacted entry on")
@@ -153,7 +157,11 @@ struct ReplicatedLogTests {
             var lines = RaftLogLines(minimumLevel: .debug)
             log.setCommitted(1)
             let result = try log.append(
-                entries(new, from: index + 1), behind: EntryPosition(term: term, index: index), commit: commit, &lines)
+                entries(new, from: index + 1),
+                behind: EntryPosition(term: term, index: index),
+                commit: commit,
+                &lines
+            )
             #expect(result == last)
             #expect(log.entries(from: 1, to: log.lastIndex + 1, sizeMax: .max)?.map(\.term) == terms)
             #expect(log.committed == committed)
@@ -201,7 +209,8 @@ struct ReplicatedLogTests {
                 "entry at (index,term)=(3,9) mismatched with entry at (3,2) in unstable log; ignoring",
                 "entry at index 7 missing from unstable log; ignoring",
                 "replace the unstable entries from index 3",
-            ])
+            ]
+        )
     }
 
     @Test("applying is handed out in pieces of limited size, and paused until it is answered")

@@ -12,7 +12,8 @@ struct NodeTests {
 
     private func storage(voters: [MemberID], learners: [MemberID] = []) -> MemoryStorage {
         MemoryStorage(
-            snapshot: Snapshot(metadata: SnapshotMetadata(confState: ConfState(voters: voters, learners: learners))))
+            snapshot: Snapshot(metadata: SnapshotMetadata(confState: ConfState(voters: voters, learners: learners)))
+        )
     }
 
     private func carryOut(_ node: inout RaftNode) throws {
@@ -42,7 +43,8 @@ struct NodeTests {
         #expect(refusal { $0.maxInflightBytes = 5 } == "max inflight bytes must be >= max message size")
         #expect(
             refusal { $0.readOnlyOption = .leaseBased }
-                == "CheckQuorum must be enabled when ReadOnlyOption is ReadOnlyLeaseBased")
+                == "CheckQuorum must be enabled when ReadOnlyOption is ReadOnlyLeaseBased"
+        )
     }
 
     @Test("what is on disk must fit together")
@@ -71,7 +73,8 @@ struct NodeTests {
         #expect(
             try ready.entries.map { try ConfChange(decoding: $0.data) } == [
                 ConfChange(nodeID: 1, context: "one"), ConfChange(nodeID: 2, context: "two"),
-            ])
+            ]
+        )
         let members = node.status.members
         #expect(members.confState == ConfState(voters: [1, 2]))
         #expect(throws: RaftError.self) { try node.bootstrap([(id: 1, context: "")]) }
@@ -83,7 +86,8 @@ struct NodeTests {
             let storage = try MemoryStorage(
                 hardState: HardState(term: 1, commit: 2),
                 snapshot: Snapshot(metadata: SnapshotMetadata(confState: ConfState(voters: [1]))),
-                entries: entries([1, 1, 1]))
+                entries: entries([1, 1, 1])
+            )
             var settings = configuration()
             settings.applied = applied
             var node = try RaftNode(settings, storage: storage)
@@ -109,7 +113,8 @@ struct NodeTests {
             first == [
                 "1 switched to configuration voters=(1)", "1 became follower at term 0",
                 "newRaft 1 [peers: [1], term: 0, commit: 0, applied: 0, lastindex: 0, lastterm: 0]",
-            ])
+            ]
+        )
         let nothing = node.drainLog()
         #expect(nothing == [])
         try node.campaign()
@@ -211,7 +216,9 @@ struct NodeTests {
     func localMessages() throws {
         let cluster = try TestCluster(voters: [1, 2, 3])
         for type in MessageType.allCases where type.isLocal {
-            #expect(throws: RaftError.localMessage) { try cluster[1].step(Message(type: type, to: 1, from: 2, term: 1)) }
+            #expect(throws: RaftError.localMessage) {
+                try cluster[1].step(Message(type: type, to: 1, from: 2, term: 1))
+            }
         }
         #expect(throws: RaftError.peerNotFound) {
             try cluster[1].step(Message(type: .appendResponse, to: 1, from: 9, term: 1))
@@ -227,7 +234,13 @@ struct NodeTests {
             Message(type: .heartbeat, to: 1, from: 2, term: huge),
             Message(type: .append, to: 1, from: 2, term: 1, index: huge),
             Message(type: .append, to: 1, from: 2, term: 1, commit: huge),
-            Message(type: .snapshot, to: 1, from: 2, term: 1, snapshot: Snapshot(metadata: SnapshotMetadata(index: huge))),
+            Message(
+                type: .snapshot,
+                to: 1,
+                from: 2,
+                term: 1,
+                snapshot: Snapshot(metadata: SnapshotMetadata(index: huge))
+            ),
             Message(type: .append, to: 1, from: 2, term: 1, logTerm: 1, index: 1, entries: entries([1], from: 7)),
             Message(type: .append, to: 1, from: 2, term: 1, logTerm: 1, index: 1, entries: entries([2], from: 2)),
             Message(type: .append, to: 1, from: 2, term: 2, logTerm: 2, index: 1, entries: entries([1], from: 2)),
@@ -269,26 +282,44 @@ struct NodeTests {
     func noise(isLeader: Bool) throws {
         var random = SeededRandom(seed: isLeader ? 1 : 2)
         for _ in 0..<40 {
-            let cluster = try TestCluster(voters: [1, 2, 3], learners: [4], logs: [1: [1, 1, 1]]) { $0.asyncStorageWrites = true }
+            let cluster = try TestCluster(voters: [1, 2, 3], learners: [4], logs: [1: [1, 1, 1]]) {
+                $0.asyncStorageWrites = true
+            }
             if isLeader { try cluster.elect(1) }
             for _ in 0..<150 {
                 func small() -> UInt64 { random.next() % 20 == 0 ? random.next() : random.next() % 6 }
                 let first = small()
                 var message = Message(
-                    type: MessageType(rawValue: Int(random.next() % 24)) ?? .hup, to: 1, from: random.next() % 6, term: small(),
-                    logTerm: small(), index: small(), commit: small(), vote: small(), reject: random.next() % 2 == 0,
-                    rejectHint: small(), context: Bytes([UInt8](repeating: 1, count: Int(random.next() % 10))))
+                    type: MessageType(rawValue: Int(random.next() % 24)) ?? .hup,
+                    to: 1,
+                    from: random.next() % 6,
+                    term: small(),
+                    logTerm: small(),
+                    index: small(),
+                    commit: small(),
+                    vote: small(),
+                    reject: random.next() % 2 == 0,
+                    rejectHint: small(),
+                    context: Bytes([UInt8](repeating: 1, count: Int(random.next() % 10)))
+                )
                 for offset in 0..<random.next() % 3 {
                     message.entries.append(
                         Entry(
-                            term: small(), index: first &+ offset, type: EntryType(rawValue: Int(random.next() % 3)) ?? .normal,
-                            data: "?"))
+                            term: small(),
+                            index: first &+ offset,
+                            type: EntryType(rawValue: Int(random.next() % 3)) ?? .normal,
+                            data: "?"
+                        )
+                    )
                 }
                 if random.next() % 4 == 0 {
                     message.snapshot = Snapshot(
                         metadata: SnapshotMetadata(
                             confState: ConfState(voters: [1, random.next() % 4], learners: [random.next() % 5]),
-                            index: small(), term: small()))
+                            index: small(),
+                            term: small()
+                        )
+                    )
                 }
                 try? cluster[1].step(message)
                 while cluster[1].raft.hasReady { _ = cluster[1].handleReady() }
@@ -344,13 +375,15 @@ struct NodeTests {
         #expect(
             cluster[1].fullStatus.json
                 == "{\"id\":\"1\",\"term\":0,\"vote\":\"0\",\"commit\":0,\"lead\":\"0\",\"raftState\":\"StateFollower\","
-                + "\"applied\":0,\"progress\":{},\"leadtransferee\":\"0\"}")
+                + "\"applied\":0,\"progress\":{},\"leadtransferee\":\"0\"}"
+        )
         try cluster.elect(1)
         #expect(
             cluster[1].fullStatus.json
                 == "{\"id\":\"1\",\"term\":1,\"vote\":\"1\",\"commit\":1,\"lead\":\"1\",\"raftState\":\"StateLeader\","
                 + "\"applied\":1,\"progress\":{\"1\":{\"match\":1,\"next\":2,\"state\":\"StateReplicate\"},"
-                + "\"2\":{\"match\":1,\"next\":2,\"state\":\"StateReplicate\"}},\"leadtransferee\":\"0\"}")
+                + "\"2\":{\"match\":1,\"next\":2,\"state\":\"StateReplicate\"}},\"leadtransferee\":\"0\"}"
+        )
     }
 
     @Test("an impossible change of the members is noted and changes nothing")

@@ -34,7 +34,8 @@ struct ReadIndexTests {
         #expect(asked.map(\.context) == [[1, 0, 0, 0, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0, 0, 0]])
         cluster[1].with { $0.readIndex(context: "c") }
         try cluster[1].step(
-            Message(type: .heartbeatResponse, to: 1, from: 2, term: 1, context: [2, 0, 0, 0, 0, 0, 0, 0]))
+            Message(type: .heartbeatResponse, to: 1, from: 2, term: 1, context: [2, 0, 0, 0, 0, 0, 0, 0])
+        )
         _ = cluster[1].handleReady()
         #expect(cluster[1].takeReadStates().map(\.context) == ["a", "b"])
         // What is no answer to anything changes nothing.
@@ -72,6 +73,21 @@ struct ReadIndexTests {
         cluster[1].with { $0.readIndex(context: "a") }
         _ = cluster[1].handleReady()
         #expect(cluster[1].takeReadStates() == [ReadState(index: 1, context: "a")])
+    }
+
+    @Test("a removed leader does not answer for the one voter that is left")
+    func removed() throws {
+        let cluster = try TestCluster(voters: [1, 2])
+        try cluster.elect(1)
+        try cluster[1].with { try $0.proposeConfChange(ConfChange(type: .removeNode, nodeID: 1)) }
+        cluster.settle()
+        #expect(cluster[1].isLeader && cluster[1].confState == ConfState(voters: [2]))
+        cluster.cut(1, from: [2])
+        try cluster.elect(2)
+        try cluster.propose("x", at: 2)
+        cluster[1].with { $0.readIndex(context: "stale") }
+        cluster.settle()
+        #expect(cluster[1].takeReadStates() == [])
     }
 
     @Test("a new leader waits until it has committed something itself")

@@ -17,7 +17,9 @@ struct ReconfigurationTests {
     private func changes(_ random: inout SeededRandom, atMost: UInt64) -> [ConfChangeSingle] {
         (0..<1 + random.next() % atMost).map { _ in
             ConfChangeSingle(
-                type: ConfChangeType(rawValue: Int(random.next() % 4)) ?? .addNode, nodeID: random.next() % 7)
+                type: ConfChangeType(rawValue: Int(random.next() % 4)) ?? .addNode,
+                nodeID: random.next() % 7
+            )
         }
     }
 
@@ -27,7 +29,8 @@ struct ReconfigurationTests {
         let tracked = Set(tracker.progress.ids.ids)
         #expect(
             tracked
-                == Set(members.voters.all.ids).union(members.learners.ids).union(members.learnersNext.ids))
+                == Set(members.voters.all.ids).union(members.learners.ids).union(members.learnersNext.ids)
+        )
         #expect(Set(members.learners.ids).isDisjoint(with: members.voters.all.ids))
         #expect(Set(members.learnersNext.ids).isSubset(of: members.voters.outgoing.ids))
         #expect(Set(members.learnersNext.ids).isDisjoint(with: members.voters.incoming.ids))
@@ -117,7 +120,8 @@ struct ReconfigurationTests {
             autoLeave: true,
             [
                 ConfChangeSingle(type: .addLearnerNode, nodeID: 2), ConfChangeSingle(type: .addNode, nodeID: 3),
-            ])
+            ]
+        )
         #expect("\(entering.members)" == "voters=(1 3)&&(1 2) learners_next=(2) autoleave")
         tracker.adopt(entering)
         var leaving = Reconfiguration(tracker, lastIndex: 1)

@@ -1,0 +1,79 @@
+// What the front lane has done, counted for whoever shows figures.
+
+import Base
+package import EtcdWire
+
+package struct FrontTally: Sendable {
+    /// Requests that were answered, with the time they took.
+    package struct Finished: Sendable {
+        package var type: RequestType
+        package var succeeded: Bool
+        package var took: Duration
+    }
+
+    package enum RequestType: Sendable, Hashable {
+        case range
+        case readonlyTxn
+        case replicated(RaftRequestKind)
+
+        /// The metrics' label.
+        package var name: String {
+            switch self {
+            case .range: "Range"
+            case .readonlyTxn: "ReadonlyTxn"
+            case .replicated(let kind): kind.metricName
+            }
+        }
+    }
+
+    package var finished: [Finished] = []
+    /// Ranges that were carried out, and how long they took in all.
+    package var ranges: UInt64 = 0
+    package var failedRanges: UInt64 = 0
+    package var keepAlives: UInt64 = 0
+    package var grantedTTLs: [Int64] = []
+    package var slowBarriers: UInt64 = 0
+    package var failedBarriers: UInt64 = 0
+    /// Why learners were not promoted, in etcd's words.
+    package var promotionFailures: [String] = []
+
+    package init() {}
+}
+
+extension RaftRequestKind {
+    /// The name under which etcd's metrics know the request.
+    package var metricName: String {
+        switch self {
+        case .range: "Range"
+        case .put: "Put"
+        case .deleteRange: "DeleteRange"
+        case .txn: "Txn"
+        case .compaction: "Compaction"
+        case .leaseGrant: "LeaseGrant"
+        case .leaseRevoke: "LeaseRevoke"
+        case .leaseCheckpoint: "LeaseCheckpoint"
+        case .alarm: "Alarm"
+        case .authEnable: "AuthEnable"
+        case .authDisable: "AuthDisable"
+        case .authenticate: "Authenticate"
+        case .authStatus: "AuthStatus"
+        case .authUserAdd: "AuthUserAdd"
+        case .authUserDelete: "AuthUserDelete"
+        case .authUserGet: "AuthUserGet"
+        case .authUserChangePassword: "AuthUserChangePassword"
+        case .authUserGrantRole: "AuthUserGrantRole"
+        case .authUserRevokeRole: "AuthUserRevokeRole"
+        case .authUserList: "AuthUserList"
+        case .authRoleList: "AuthRoleList"
+        case .authRoleAdd: "AuthRoleAdd"
+        case .authRoleDelete: "AuthRoleDelete"
+        case .authRoleGet: "AuthRoleGet"
+        case .authRoleGrantPermission: "AuthRoleGrantPermission"
+        case .authRoleRevokePermission: "AuthRoleRevokePermission"
+        case .clusterVersionSet: "ClusterVersionSet"
+        case .clusterMemberAttributesSet: "ClusterMemberAttrSet"
+        case .downgradeInfoSet: "DowngradeInfoSet"
+        case .downgradeVersionTest: "DowngradeVersionTest"
+        }
+    }
+}

@@ -1,0 +1,17 @@
+// The watch service's door.
+
+package import Base
+import EtcdWire
+import Wire
+
+extension FrontLane {
+    /// One message of a watch stream; the stream begins with its first.
+    package func watch(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
+        do throws(EtcdError) {
+            let message = try decode { () throws(WireError) in try WatchRequest(decoding: request) }
+            watches.received(message, metadata, sink)
+        } catch {
+            sink.finish(error)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// A page of metrics in Prometheus' text format.
+
+package struct MetricPage: ~Copyable {
+    private var blocks: [(name: String, text: String)] = []
+
+    package init() {}
+
+    /// All that was added, in order of names.
+    package consuming func text() -> String {
+        blocks.sort { $0.name < $1.name }
+        return blocks.map(\.text).joined()
+    }
+
+    private func head(_ name: String, _ type: String, _ help: String) -> String {
+        "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+    }
+
+    package mutating func gauge(_ name: String, _ help: String, _ value: some BinaryInteger) {
+        blocks.append((name, head(name, "gauge", help) + "\(name) \(metricNumber(Double(value)))\n"))
+    }
+
+    package mutating func gauge(_ name: String, _ help: String, _ value: Double) {
+        blocks.append((name, head(name, "gauge", help) + "\(name) \(metricNumber(value))\n"))
+    }
+
+    package mutating func counter(_ name: String, _ help: String, _ value: some BinaryInteger) {
+        blocks.append((name, head(name, "counter", help) + "\(name) \(metricNumber(Double(value)))\n"))
+    }
+
+    package mutating func counter(_ name: String, _ help: String, _ value: Double) {
+        blocks.append((name, head(name, "counter", help) + "\(name) \(metricNumber(value))\n"))
+    }
+
+    /// One line for each set of labels; the family is left out while it has no member, as Go's library does.
+    package mutating func family(_ name: String, _ type: String, _ help: String, _ members: [(labels: String, value: Double)]) {
+        guard !members.isEmpty else { return }
+        var text = head(name, type, help)
+        for member in members { text += "\(name){\(member.labels)} \(metricNumber(member.value))\n" }
+        blocks.append((name, text))
+    }
+
+    package mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+        var text = head(name, "histogram", help)
+        histogram.write(name, "", to: &text)
+        blocks.append((name, text))
+    }
+
+    package mutating func histogram(_ name: String, _ help: String, _ family: HistogramFamily) {
+        let members = family.sorted
+        guard !members.isEmpty else { return }
+        var text = head(name, "histogram", help)
+        for (labels, histogram) in members { histogram.write(name, labels, to: &text) }
+        blocks.append((name, text))
+    }
+}
