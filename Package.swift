@@ -18,6 +18,11 @@ let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swif
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let swiftASN1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let swiftCrypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -65,6 +70,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
+    room("TransportSecurity", [nioCore, nioSSL, nioTLS, x509, swiftASN1, swiftCrypto]),
     room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
@@ -74,7 +80,7 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
+         "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
@@ -130,6 +136,10 @@ let package = Package(
     products: [.executable(name: "etcd", targets: ["EtcdMain"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.30.0"),
+        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.10.0"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],

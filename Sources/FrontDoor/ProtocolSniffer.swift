@@ -11,6 +11,8 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
     private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
     private let frontDoor: FrontDoor
+    /// The common name of the client's verified certificate.
+    package var certificateName: String?
     private var seen = ByteBuffer()
     private var isDecided = false
 

@@ -35,6 +35,9 @@ struct LayeringTests {
         "CNGHTTP2": (8, []),
         "CZlib": (8, []),
         "HTTP2": (8, ["CNGHTTP2", "CZlib", "NIOCore"]),
+        "TransportSecurity": (
+            8, ["NIOCore", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
+        ),
         "EtcdAPI": (
             8,
             [
@@ -54,7 +57,7 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Replica", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix",
+                "Replica", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
