@@ -17,6 +17,8 @@ let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swif
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -62,8 +64,10 @@ let targets: [Target] = [
     // Layer 8
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+    room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
     room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
-    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Membership", "Raft", "StateMachine", "Replica"]),
+    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
     // Layer 10
@@ -72,7 +76,7 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
+         "Credentials", "EtcdAPI", "FrontDoor", "HTTP2", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
@@ -101,6 +105,7 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "StateMachine", "Replica"]
     ),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
+    tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
     tests("DataDrivenTests", ["DataDriven"]),
@@ -112,6 +117,7 @@ let package = Package(
     products: [.executable(name: "etcd", targets: ["EtcdMain"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],

@@ -39,7 +39,7 @@ final class GRPCApplication: HTTP2ServerApplication {
         let bytes = Bytes(Array(message.readableBytesView))
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
-        case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call)
+        case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call.metadata, call)
         case .watch: frontDoor.lane.watch(bytes, call.metadata, call)
         default:
             guard !call.hasRequest else { return }
@@ -101,7 +101,7 @@ final class GRPCCall: ReplySink {
         var metadata = CallMetadata()
         for (name, value) in stream.head.fields {
             switch name {
-            case "token": metadata.token = value
+            case "token": metadata.token = value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value
             case "authorization":
                 if metadata.token == nil { metadata.token = value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value }
             case "hasleader": metadata.requiresLeader = value == "true"
