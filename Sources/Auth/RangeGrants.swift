@@ -1,7 +1,7 @@
 // What one user may read and write: the ranges of all roles, joined where they touch, so that a question is one binary
 // search.
 
-package import Base
+import Base
 
 /// Disjoint half-open intervals of keys, sorted. A nil end is open.
 struct KeyIntervals: Sendable, Equatable {

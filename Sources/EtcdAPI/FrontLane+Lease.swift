@@ -1,5 +1,6 @@
 // The lease service. Grants and revocations go through the log; time is the primary's own.
 
+import Auth
 package import Base
 import EtcdWire
 import Lease

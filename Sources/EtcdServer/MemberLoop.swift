@@ -8,6 +8,7 @@ import Auth
 import BBolt
 import Backend
 import Base
+import Credentials
 import EtcdAPI
 import EtcdWire
 import Foundation
@@ -42,6 +43,8 @@ final class MemberLoop {
     private(set) var lane: FrontLane!
     private(set) var door: FrontDoor!
     let metrics = MemberMetrics()
+    let authenticator: Authenticator
+    var verifiedTokens = VerifiedTokens()
     private var inbox: Mailbox<LoopMessage>!
     private var logThread: LaneThread<LogRequest>!
     private var commitThread: LaneThread<CommitRequest>!
@@ -61,8 +64,9 @@ final class MemberLoop {
     init(
         replica: consuming CompactReplica, log: consuming sending LogLane, commit: consuming sending CommitLane,
         identity: (cluster: ClusterID, member: MemberID), statistics: DatabaseStatistics, eventLoop: any EventLoop,
-        configuration: ServerConfiguration, logger: ServerLogger
+        configuration: ServerConfiguration, authenticator: Authenticator, logger: ServerLogger
     ) {
+        self.authenticator = authenticator
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.logger = logger
@@ -109,8 +113,8 @@ final class MemberLoop {
                 return false
             }
         }
-        choreThread = LaneThread(name: "etcd-chores") { batch in
-            for (token, chore) in batch { inbox.post(.chore(token, chore.run())) }
+        choreThread = LaneThread(name: "etcd-chores") { [authenticator] batch in
+            for (token, chore) in batch { inbox.post(.chore(token, chore.run(authenticator))) }
             return true
         }
         let requests = configuration.requests
@@ -129,6 +133,7 @@ final class MemberLoop {
             lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
             metrics: { [unowned self] in metrics.page(self) })
         door.requestsArrived = { [unowned self] in scheduleTurn() }
+        replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
         startTimers()
     }
 
@@ -359,23 +364,19 @@ extension MemberLoop: MemberState {
     var storageVersion: SemanticVersion? { replica.apply.state.storageVersion }
     var databaseStatistics: DatabaseStatistics { statistics }
     var lessor: Lessor { replica.apply.state.lessor }
-    var authRevision: UInt64 { replica.apply.state.auth.revision }
 
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
         try replica.apply.state.lessor.renew(id, now: Self.now())
-    }
-
-    /// Tokens are not built yet: with authentication on, nobody is anybody, and only what needs no user gets through.
-    func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError) {
-        guard replica.apply.state.auth.isEnabled else { return }
-        throw .userEmpty
     }
 }
 
 extension Chore {
     /// On the chores thread.
-    func run() -> ChoreResult {
+    func run(_ authenticator: Authenticator) -> ChoreResult {
         switch self {
+        case .hashPassword(let password): return .passwordHash(authenticator.hash(password))
+        case .checkPassword(let password, let hash): return .passwordMatches(PasswordHash.matches(password, hash))
+        case .signToken(let subject): return .token(authenticator.sign(subject))
         case .hashKV(let view, let revision):
             do throws(MVCCError) {
                 return .hashKV(.success(try view.hashKV(revision)))

@@ -45,11 +45,6 @@ package enum BuiltFeatures {
             asked("listen-client-urls", "https") { $0.listen.clientURLs.contains(where: \.isTLS) },
             asked("listen-peer-urls", "https") { $0.listen.peerURLs.contains(where: \.isTLS) },
             asked("listen-metrics-urls", "https") { $0.listen.metricsURLs.contains(where: \.isTLS) },
-            // Auth
-            asked("auth-token", "kinds other than simple") { configuration in
-                let kind = configuration.auth.token.split(separator: ",", omittingEmptySubsequences: false).first
-                return !["", "simple"].contains(kind ?? "")
-            },
             // Observation
             changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),

@@ -2,7 +2,7 @@
 
 package import Auth
 import Backend
-import Base
+package import Base
 package import EtcdWire
 import Wire
 

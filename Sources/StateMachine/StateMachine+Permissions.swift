@@ -2,9 +2,9 @@
 // users and roles may have changed in between.
 
 package import Auth
-import Base
+package import Base
 package import EtcdWire
-package import Lease
+import Lease
 
 extension StateMachine {
     func checkPermissions(_ body: InternalRaftRequest.Body, _ subject: AuthSubject?) throws(RequestFailure) {

@@ -5,6 +5,7 @@
 // before the watcher enters the table, and changes are matched in the order in which they were applied.
 // A slow client costs its unsent bytes and no more: its watchers fall behind and are told the rest from the store.
 
+import Auth
 import Base
 package import EtcdWire
 package import MVCC
