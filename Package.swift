@@ -102,7 +102,8 @@ let targets: [Target] = [
     tests("MembershipTests", ["Base", "Membership"]),
     tests(
         "ReplicaTests",
-        ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "StateMachine", "Replica"]
+        ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "Auth", "StateMachine",
+         "Replica"]
     ),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
