@@ -32,10 +32,6 @@ struct KeyIntervals: Sendable, Equatable {
     /// Whether all of the range is inside.
     func hold(_ range: KeyRange) -> Bool {
         let wanted = Self.interval(range)
-        if let end = wanted.end, end <= wanted.start {
-            // A range of nothing: as etcd, allowed where something allowed lies on both sides of it.
-            return intervals.contains { $0.start < end && ($0.end.map { $0 > wanted.start } ?? true) }
-        }
         var (low, high) = (0, intervals.count)
         while low < high {
             let middle = (low + high) / 2
@@ -44,7 +40,8 @@ struct KeyIntervals: Sendable, Equatable {
         guard low > 0 else { return false }
         guard let end = intervals[low - 1].end else { return true }
         guard let wantedEnd = wanted.end else { return false }
-        return wantedEnd <= end
+        // A range that holds nothing, for it ends before it begins, is asked for its key: as etcd.
+        return wantedEnd <= end && wanted.start < end
     }
 }
 

@@ -20,6 +20,10 @@ package enum TokenKind: Sendable {
 extension FrontLane {
     /// Times that a login starts anew because users or roles changed while the password was compared.
     private static let loginAttemptsMax = 32
+    /// Passwords that wait to be hashed or compared: a crowd that logs in after a restart, and no more.
+    private static let passwordsMax = 1024
+    /// Calls that wait for their token's entry: a follower is behind by moments, or somebody makes tokens up.
+    private static let parkedCallsMax = 10_000
 
     func authentication(_ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         switch rpc {
@@ -106,7 +110,10 @@ extension FrontLane {
     }
 
     private func hash(_ password: String, _ sink: any ReplySink, _ body: @escaping (String) throws(EtcdError) -> Void) {
-        runChore(.hashPassword(password)) { result in
+        if passwordsPending >= Self.passwordsMax { return sink.finish(.requestTooManyRequests) }
+        passwordsPending += 1
+        runChore(.hashPassword(password)) { [self] result in
+            passwordsPending -= 1
             guard case .passwordHash(let outcome) = result else { return }
             do throws(EtcdError) {
                 try body(Base64.encode(try outcome.get()))
@@ -129,9 +136,12 @@ extension FrontLane {
     private func logIn(_ name: String, _ password: String, _ metadata: CallMetadata, _ sink: any ReplySink, attemptsLeft: Int) {
         do throws(EtcdError) {
             if attemptsLeft == 0 || !sink.isOpen { throw .timeout }
+            if passwordsPending >= Self.passwordsMax { throw .requestTooManyRequests }
             let revision = member.authRevision
             let user = try member.userForPassword(name)
+            passwordsPending += 1
             runChore(.checkPassword(password, hash: user.password)) { [self] result in
+                passwordsPending -= 1
                 guard case .passwordMatches(let matches) = result else { return }
                 guard matches else { return sink.finish(.authFailed) }
                 giveToken(name, metadata, sink, checkedAt: revision) { [self] in
@@ -179,6 +189,7 @@ extension FrontLane {
         guard let token = metadata.token, member.tokenKind == .simple, member.isAuthEnabled,
             let index = SimpleTokens.index(of: token), index > member.appliedIndex
         else { return body() }
+        if parkedCalls.count >= Self.parkedCallsMax { return sink.finish(.requestTooManyRequests) }
         parkedCalls.append(ParkedCall(index: index, deadline: now + settings.requestTimeout, sink: sink, run: body))
     }
 
@@ -188,7 +199,7 @@ extension FrontLane {
         let applied = member.appliedIndex
         let calls = parkedCalls
         parkedCalls = []
-        for call in calls {
+        for call in calls where call.sink.isOpen {
             if call.index <= applied {
                 call.run()
             } else if call.deadline <= now {

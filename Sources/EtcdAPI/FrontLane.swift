@@ -100,6 +100,14 @@ package enum Chore: Sendable {
     case hashPassword(String)
     case checkPassword(String, hash: Bytes)
     case signToken(AuthSubject)
+
+    /// Slow for the processor, and asked for by anybody: kept off the thread that reads.
+    package var isCostly: Bool {
+        switch self {
+        case .hashPassword, .checkPassword, .signToken: true
+        default: false
+        }
+    }
 }
 
 package enum ChoreResult: Sendable {
@@ -147,6 +155,7 @@ package final class FrontLane {
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
     var parkedCalls: [ParkedCall] = []
+    var passwordsPending = 0
     /// Set while this member is stopping: everything is refused.
     package private(set) var isStopped = false
     private let headerPrefix: [UInt8]

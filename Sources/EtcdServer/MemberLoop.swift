@@ -49,6 +49,8 @@ final class MemberLoop {
     private var logThread: LaneThread<LogRequest>!
     private var commitThread: LaneThread<CommitRequest>!
     private var choreThread: LaneThread<(UInt64, Chore)>!
+    private var passwordThread: LaneThread<(UInt64, Chore)>!
+    private let isEnding = Flag()
     private let logLane: Guarded<LogLane>
     private let commitLane: Guarded<CommitLane>
     private var deferredLog: [LogRequest] = []
@@ -115,6 +117,11 @@ final class MemberLoop {
         }
         choreThread = LaneThread(name: "etcd-chores") { [authenticator] batch in
             for (token, chore) in batch { inbox.post(.chore(token, chore.run(authenticator))) }
+            return true
+        }
+        passwordThread = LaneThread(name: "etcd-passwords") { [authenticator, isEnding] batch in
+            // Nobody waits for the many that may be queued when the member stops.
+            for (token, chore) in batch where !isEnding.isSet { inbox.post(.chore(token, chore.run(authenticator))) }
             return true
         }
         let requests = configuration.requests
@@ -237,7 +244,7 @@ final class MemberLoop {
         for proposal in out.proposals { replica.consensus.propose(proposal) }
         for id in out.barriers { replica.consensus.barrier(id) }
         for token in out.flushes { replica.apply.flush(token) }
-        for (token, chore) in out.chores { choreThread.post((token, chore)) }
+        for (token, chore) in out.chores { (chore.isCostly ? passwordThread : choreThread)?.post((token, chore)) }
         for token in out.defragmentations {
             logger.info("defragmenting", [.uint("current-db-size-bytes", statistics.sizeBytes)])
             replica.apply.seal()
@@ -339,6 +346,8 @@ final class MemberLoop {
         flushLog()
         commitThread.post(contentsOf: out.commit)
         choreThread.stop()
+        isEnding.set()
+        passwordThread.stop()
         logThread.stop()
         commitThread.stop()
         logLane.close { (lane: consuming LogLane) in try? lane.close() }
