@@ -54,6 +54,12 @@ package final class EtcdServer {
                 build: .init(gitSHA: "Not provided", processors: ProcessInfo.processInfo.activeProcessorCount),
                 memberInitialized: isInitialized))
 
+        let authenticator: Authenticator
+        do {
+            authenticator = try Authenticator(configuration, logger)
+        } catch {
+            throw ServerStartError(description: "\(error)")
+        }
         let settings = try bootstrapSettings(isInitialized: isInitialized)
         let ready = DispatchSemaphore(value: 0)
         let (configuration, logger, loop) = (configuration, logger, loop)
@@ -61,7 +67,7 @@ package final class EtcdServer {
             try loop.submit { NIOLoopBound(try ServerTLS(settings), eventLoop: loop) }.wait()
         }
         member = try loop.submit {
-            let member = try MemberLoop.bootstrap(settings, configuration, logger, loop)
+            let member = try MemberLoop.bootstrap(settings, configuration, authenticator, logger, loop)
             member.whenReady = { ready.signal() }
             member.start()
             member.announce()
@@ -248,7 +254,8 @@ package final class EtcdServer {
 extension MemberLoop {
     /// Reads the directory and builds the member; blocks.
     static func bootstrap(
-        _ settings: BootstrapSettings, _ configuration: ServerConfiguration, _ logger: ServerLogger, _ loop: any EventLoop
+        _ settings: BootstrapSettings, _ configuration: ServerConfiguration, _ authenticator: Authenticator, _ logger: ServerLogger,
+        _ loop: any EventLoop
     ) throws -> MemberLoop {
         let begun = DispatchTime.now().uptimeNanoseconds
         let bootstrap = Bootstrap(settings, fileSystem: POSIXFileSystem()) { event in
@@ -261,7 +268,7 @@ extension MemberLoop {
         return member.split { replica, log, commit in
             MemberLoop(
                 replica: replica, log: log, commit: commit, identity: identity, statistics: statistics, eventLoop: loop,
-                configuration: configuration, logger: logger)
+                configuration: configuration, authenticator: authenticator, logger: logger)
         }
     }
 
@@ -293,7 +300,6 @@ extension MemberLoop {
                 ])
         case .repairedLog(let reason): logger.info("repaired WAL", [.error(reason)])
         case .storeRestored(let revision):
-            logger.warn("simple token is not cryptographically signed")
             logger.info("kvstore restored", [.int("current-rev", revision)])
         case .removedTemporary(let name): logger.warn("removed a file of an interrupted write", [.string("path", name)])
         }

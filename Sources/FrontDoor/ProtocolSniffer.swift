@@ -34,7 +34,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         let pipeline = context.pipeline.syncOperations
         do {
             if isHTTP2 {
-                try pipeline.addHandler(frontDoor.makeHTTP2Handler(), position: .last)
+                try pipeline.addHandler(frontDoor.makeHTTP2Handler(certificateName: certificateName), position: .last)
             } else {
                 try pipeline.configureHTTPServerPipeline(position: .last, withErrorHandling: true)
                 try pipeline.addHandler(HTTP1Handler(frontDoor), position: .last)

@@ -41,11 +41,6 @@ package enum BuiltFeatures {
             changed("peer-cert-allowed-cn"), changed("peer-cert-allowed-hostname"),
             changed("peer-skip-client-san-verification"),
             asked("listen-peer-urls", "https") { $0.listen.peerURLs.contains(where: \.isTLS) },
-            // Auth
-            asked("auth-token", "kinds other than simple") { configuration in
-                let kind = configuration.auth.token.split(separator: ",", omittingEmptySubsequences: false).first
-                return !["", "simple"].contains(kind ?? "")
-            },
             // Observation
             changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),

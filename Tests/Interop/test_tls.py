@@ -185,3 +185,23 @@ def test_files_that_do_not_do(tmp_path, authority):
         member.start(wait=False)
         assert member.process.wait(20) == 1
         assert any(word in member.log_tail() for word in ("certificate", "key"))
+
+
+def test_common_name_is_the_user(tmp_path, authority):
+    server, alice = authority.issue("server"), authority.issue("alice", common_name="alice")
+    extra = ["--cert-file", server[0], "--key-file", server[1], "--client-cert-auth", "--trusted-ca-file", authority.path]
+    with SecureMember(tmp_path / "m", extra=extra) as member:
+        def run(*arguments):
+            return etcdctl(member, authority.path, alice, arguments)
+
+        for arguments in (
+            ("user", "add", "root:secret"), ("role", "add", "root"), ("user", "grant-role", "root", "root"),
+            ("user", "add", "alice", "--no-password"), ("role", "add", "writer"),
+            ("role", "grant-permission", "writer", "readwrite", "a", "b"), ("user", "grant-role", "alice", "writer"), ("auth", "enable"),
+        ):
+            done = run(*arguments)
+            assert done.returncode == 0, (arguments, done.stderr)
+        assert run("put", "a1", "mine").stdout == "OK\n"
+        denied = run("put", "c1", "not mine")
+        assert denied.returncode != 0 and "permission denied" in denied.stderr
+        assert run("--user", "root:secret", "put", "c1", "root's").stdout == "OK\n"

@@ -106,7 +106,6 @@ import Testing
             ["--listen-client-urls", "https://127.0.0.1:1", "--advertise-client-urls", "https://a:1"],
             "--listen-client-urls (https)"
         ),
-        (["--auth-token", "jwt,pub-key=a"], "--auth-token (kinds other than simple)"),
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
         (
