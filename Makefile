@@ -27,10 +27,10 @@ interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other m
 
 test: unit interop ## The whole suite
 
-crash: build ## Two hundred rounds of kill -9
+crash: build ## Two hundred rounds of kill -9 at random, two hundred at named steps
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_CRASH_ROUNDS=200 .venv/bin/python -m pytest Tests/Interop/test_disk.py -k kill_rounds
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_CRASH_ROUNDS=200 ETCD_CRASH_POINT_ROUNDS=15 .venv/bin/python -m pytest Tests/Interop/test_disk.py Tests/Interop/test_crash_points.py -k 'kill_rounds or every_step'
 
 power: build ## Fifty power cuts on a loop-mounted file system (as root)
 	@dev/install-tools.sh test

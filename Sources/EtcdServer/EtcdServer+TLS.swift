@@ -24,7 +24,11 @@ extension EtcdServer {
                 logger.info("created key file", [.string("path", made.key)])
             }
         }
-        guard !tls.certFile.isEmpty, !tls.keyFile.isEmpty else {
+        if tls.certFile.isEmpty != tls.keyFile.isEmpty {
+            throw ServerStartError(
+                description: "KeyFile and CertFile must both be present[key: \(tls.keyFile), cert: \(tls.certFile)]")
+        }
+        guard !tls.certFile.isEmpty else {
             for url in listen.clientURLs + listen.metricsURLs where url.isTLS {
                 throw ServerStartError(
                     description: "TLS key/cert (--cert-file, --key-file) must be provided for client url \(url) with HTTPS scheme")

@@ -180,7 +180,7 @@ def test_auto_tls(tmp_path):
 def test_files_that_do_not_do(tmp_path, authority):
     server, other = authority.issue("server"), authority.issue("other")
     broken = authority.write("broken.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    for certificate, key in ((server[0], str(tmp_path / "missing")), (broken, server[1]), (server[0], other[1])):
+    for certificate, key in ((server[0], str(tmp_path / "missing")), (broken, server[1]), (server[0], other[1]), (server[0], "")):
         member = SecureMember(tmp_path / "m", extra=["--cert-file", certificate, "--key-file", key])
         member.start(wait=False)
         assert member.process.wait(20) == 1
