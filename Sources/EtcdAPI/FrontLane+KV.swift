@@ -76,7 +76,7 @@ extension FrontLane {
     private func range(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         try RequestChecks.check(request)
         if request.serializable {
-            tallyRead(.range, begun: now)
+            tallyAnswer(.range, begun: now)
             answer(request, metadata, sink)
         } else {
             if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }

@@ -280,11 +280,9 @@ package final class FrontLane {
         defer { resumeParkedCalls() }
         for reply in replies {
             guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
-            if case .success = reply.outcome {
-                tally.finished.append(.init(type: .replicated(call.kind), succeeded: true, took: now - call.begun))
-            } else {
-                tally.finished.append(.init(type: .replicated(call.kind), succeeded: false, took: now - call.begun))
-            }
+            var succeeded = false
+            if case .success = reply.outcome { succeeded = true }
+            tallyAnswer(.replicated(call.kind), begun: call.begun, succeeded: succeeded)
             if let finish = call.finish {
                 finish(reply.outcome, self)
                 continue
@@ -320,7 +318,7 @@ package final class FrontLane {
             switch outcome {
             case .confirmed:
                 for (read, deadline) in reads {
-                    if case .range = read { tallyRead(.range, begun: deadline + (.zero - settings.requestTimeout)) }
+                    if case .range = read { tallyAnswer(.range, begun: deadline + (.zero - settings.requestTimeout)) }
                     run(read)
                 }
             case .leaderChanged:
@@ -332,8 +330,8 @@ package final class FrontLane {
         }
     }
 
-    func tallyRead(_ type: FrontTally.RequestType, begun: Instant, succeeded: Bool = true) {
-        tally.finished.append(.init(type: type, succeeded: succeeded, took: now - begun))
+    func tallyAnswer(_ type: FrontTally.RequestType, begun: Instant, succeeded: Bool = true) {
+        tally.finished.append((.init(type: type, succeeded: succeeded), now - begun))
     }
 
     private func run(_ read: WaitingRead) {
