@@ -3,7 +3,7 @@
 SWIFT ?= swift
 RELEASE = .build/release
 
-.PHONY: help tools build debug run test unit interop crash power faults bench fuzz format lint clean protos
+.PHONY: help tools build debug run test unit interop crash power faults bench microbench fuzz format lint clean protos
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: build ## Compare with Go etcd, interleaved, as ratios
 	@dev/install-tools.sh test
 	dev/test-environment.sh
 	.venv/bin/python Benchmarks/bench.py --ours $(CURDIR)/$(RELEASE)/etcd
+
+microbench: tools ## Time and allocations of the hot pieces
+	SWIFT_ETCD_MICROBENCH=1 $(SWIFT) run -c release microbench
 
 format: ## Format the sources
 	$(SWIFT) format -i -r Sources Tests

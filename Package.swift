@@ -136,6 +136,20 @@ let fuzzing: [Target] =
             path: "Fuzz", swiftSettings: strict)
     ]
 
+// `make microbench` asks for the measurements of single pieces.
+let measuring: [Target] =
+    ProcessInfo.processInfo.environment["SWIFT_ETCD_MICROBENCH"] == nil
+    ? []
+    : [
+        .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
+        .executableTarget(
+            name: "microbench",
+            dependencies: [
+                "CAllocations", "Base", "Wire", "RaftWire", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC", "SimulatedDisk",
+            ],
+            path: "Benchmarks/Micro", swiftSettings: strict),
+    ]
+
 let package = Package(
     name: "swift-etcd",
     products: [.executable(name: "etcd", targets: ["EtcdMain"])],
@@ -148,5 +162,5 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
-    targets: targets + fuzzing
+    targets: targets + fuzzing + measuring
 )
