@@ -211,6 +211,14 @@ package struct ConsensusLane: ~Copyable {
         try? raft.storage.term(index)
     }
 
+    /// The entries from `lower` through `upper` that are still in memory.
+    package func entries(from lower: LogIndex, through upper: LogIndex) -> [Entry] {
+        let lower = max(lower, raft.storage.firstIndex)
+        let upper = min(upper, raft.storage.lastIndex)
+        guard lower <= upper else { return [] }
+        return (try? raft.storage.entries(from: lower, to: upper + 1)) ?? []
+    }
+
     // MARK: Out
 
     /// Whether `process` would put anything out.
