@@ -95,7 +95,7 @@ package struct CompactReplica: ~Copyable {
     package mutating func logReplied(_ replies: [LogReply]) {
         for reply in replies {
             switch reply {
-            case .appended(let responses): consensus.appended(responses)
+            case .appended(let responses): appended(responses)
             case .snapshotSaved(let snapshot):
                 snapshotIndex = max(snapshotIndex, snapshot.metadata.index)
                 snapshotProgress = .idle
@@ -103,12 +103,18 @@ package struct CompactReplica: ~Copyable {
                 consensus.snapshotSaved(snapshot)
             case .snapshotRecorded(let snapshot, let responses):
                 snapshotIndex = max(snapshotIndex, snapshot.metadata.index)
-                let local = consensus.status.id
-                consensus.appended(responses.filter { $0.to != local })
-                installResponses += responses.filter { $0.to == local }
+                appended(responses)
                 outbox.commit.append(.install(snapshot))
             }
         }
+    }
+
+    private mutating func appended(_ responses: [Message]) {
+        if installing.isEmpty { return consensus.appended(responses) }
+        // Raft hears of its own storage in the order of its wishes: what comes behind a snapshot waits for its state.
+        let local = consensus.status.id
+        consensus.appended(responses.filter { $0.to != local })
+        installResponses += responses.filter { $0.to == local }
     }
 
     /// A message of another member. One that brings a snapshot comes only after its database is in place.
