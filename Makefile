@@ -3,7 +3,7 @@
 SWIFT ?= swift
 RELEASE = .build/release
 
-.PHONY: help tools build debug run test unit interop crash power faults bench microbench fuzz format lint clean protos
+.PHONY: help tools build debug run test unit interop crash power faults simulate bench microbench fuzz format lint clean protos
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ power: build ## Fifty power cuts on a loop-mounted file system (as root)
 	@dev/install-tools.sh test
 	dev/test-environment.sh
 	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_POWER_ROUNDS=50 .venv/bin/python -m pytest Tests/Interop/test_faults.py -k power
+
+simulate: ## Whole clusters under simulated faults: SEEDS=N seeds
+	$(SWIFT) build -c release --product simulate
+	$(RELEASE)/simulate --seed 1 --seeds $(or $(SEEDS),100)
 
 bench: build ## Compare with Go etcd, interleaved, as ratios
 	@dev/install-tools.sh test

@@ -89,6 +89,12 @@ let targets: [Target] = [
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
+    room(
+        "Simulation",
+        ["Base", "Wire", "EtcdWire", "FileIO", "RaftWire", "Raft", "BBolt", "Backend", "MVCC", "Lease", "Membership",
+         "StateMachine", "Replica", "SimulatedDisk"]
+    ),
+    program("simulate", ["Simulation"]),
     room("DataDriven", []),
     room("RaftScenarios", ["Base", "RaftWire", "Raft", "DataDriven"]),
     program("raft-scenarios", ["RaftScenarios"]),
@@ -101,6 +107,7 @@ let targets: [Target] = [
     tests("EtcdWireTests", ["Base", "Wire", "EtcdWire", protobuf]),
     tests("RaftTests", ["Base", "RaftWire", "Raft", "DataDriven", "RaftScenarios"], exclude: ["Scenarios"]),
     tests("SimulatedDiskTests", ["Base", "FileIO", "SimulatedDisk"]),
+    tests("SimulationTests", ["Simulation"]),
     tests("RaftLogTests", ["Base", "Wire", "RaftWire", "FileIO", "RaftLog", "SimulatedDisk"]),
     tests("BBoltTests", ["Base", "FileIO", "BBolt", "SimulatedDisk"]),
     tests("BackendTests", ["Base", "FileIO", "SimulatedDisk", "BBolt", "Backend"]),

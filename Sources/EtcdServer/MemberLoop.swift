@@ -257,6 +257,14 @@ final class MemberLoop {
         case .committed(let result):
             statistics = result.statistics
             replica.committed(result)
+        case .pinned(let token, let result): replica.pinned(token, result)
+        case .installed(let snapshot, let result):
+            statistics = result.statistics
+            do throws(StateLoadError) {
+                try replica.installed(snapshot, result)
+            } catch {
+                fail("failed to recover from a received snapshot: \(error)")
+            }
         case .defragmented(let token, let result):
             metrics.isDefragmenting = false
             metrics.defragmentation.observe(commitSeconds)
@@ -329,6 +337,8 @@ final class MemberLoop {
                 ])
         }
         if let index = out.snapshotSaved { logger.info("saved snapshot to disk", [.uint("snapshot-index", index)]) }
+        if out.snapshotInstalled != nil { lane.watches.storeReplaced() }
+        if let failure = out.failure { fail("\(failure)") }
         if out.removesLocalMember { logger.warn("the local member was removed from the cluster") }
     }
 
