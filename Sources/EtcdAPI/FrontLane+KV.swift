@@ -62,12 +62,15 @@ extension FrontLane {
         }
     }
 
+    static let malformed = EtcdError(
+        code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+
     /// Bytes that are no message get the answer of Go's gRPC.
     func decode<R>(_ body: () throws(WireError) -> R) throws(EtcdError) -> R {
         do throws(WireError) {
             return try body()
         } catch {
-            throw EtcdError(code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+            throw Self.malformed
         }
     }
 

@@ -232,7 +232,6 @@ final class MemberLoop {
             metrics.walBytes = written
             if replies.contains(where: { if case .snapshotSaved = $0 { true } else { false } }) { metrics.snapshotSave.observe(seconds) }
             metrics.walFsync.observe(seconds)
-            metrics.walWrite.observe(seconds)
             if seconds > 1 {
                 logger.warn(
                     "slow fdatasync", [.duration("took", Duration.seconds(seconds)), .duration("expected-duration", Duration.seconds(1))])
