@@ -65,6 +65,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
+    room("PeerTransport", ["Base", "Wire", "FileIO", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
     room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
@@ -104,6 +105,7 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "StateMachine", "Replica"]
     ),
     tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
+    tests("PeerTransportTests", ["Base", "FileIO", "RaftWire", "Membership", "SimulatedDisk", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),

@@ -35,6 +35,10 @@ struct LayeringTests {
         "CNGHTTP2": (8, []),
         "CZlib": (8, []),
         "HTTP2": (8, ["CNGHTTP2", "CZlib", "NIOCore"]),
+        "PeerTransport": (
+            8,
+            ["Base", "Wire", "FileIO", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
+        ),
         "EtcdAPI": (
             8,
             [
