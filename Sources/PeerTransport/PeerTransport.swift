@@ -25,6 +25,7 @@ package final class PeerTransport {
     private var remotes: [MemberID: Peer] = [:]
     private var connections: [ObjectIdentifier: PeerHTTPHandler] = [:]
     private var isStopped = false
+    private var wasRemoved = false
     /// By member; those of removed ones stay. Under 0: what came from nobody knows whom.
     package internal(set) var counters: [MemberID: PeerCounters] = [:]
 
@@ -167,6 +168,13 @@ package final class PeerTransport {
     package func resume(_ id: MemberID) { peers[id]?.resume() }
 
     func log(_ line: PeerLogLine) { delegate?.log(line) }
+
+    /// A peer says so; told once, for it is true for good.
+    func localMemberWasRemoved() {
+        guard !wasRemoved else { return }
+        wasRemoved = true
+        delegate?.localMemberWasRemoved()
+    }
 
     // MARK: Connections that come in
 

@@ -5,6 +5,7 @@
 
 import Base
 import NIOCore
+import NIOHTTP1
 import RaftWire
 
 final class Peer {

@@ -2,6 +2,7 @@
 
 import Base
 import NIOCore
+import NIOHTTP1
 
 final class Prober {
     /// etcd probes over the connections of the streams and over those of the posts; the log tells which.
