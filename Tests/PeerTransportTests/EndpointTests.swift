@@ -9,7 +9,7 @@ import Testing
 
 @testable import PeerTransport
 
-@Suite("Peer endpoints")
+@Suite("Peer endpoints", .serialized)
 struct EndpointTests {
     private let loop = TestLoop()
 
@@ -174,7 +174,7 @@ struct EndpointTests {
 
     @Test("bytes that are no HTTP end their connection, and nothing else")
     func garbage() async throws {
-        let a = try await loop.member(1) { $0.readTimeout = .milliseconds(300) }
+        let a = try await loop.member(1) { $0.readTimeout = .milliseconds(50) }
         let port = try await loop.run { _ in a.value.port }
         var random = SeededRandom(seed: 99)
         for _ in 0..<30 {

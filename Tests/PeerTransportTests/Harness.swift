@@ -86,9 +86,14 @@ final class Recorder: PeerTransportDelegate {
 
     init(_ loop: any EventLoop) { self.loop = loop }
 
+    /// What this member says to what it hears.
+    var answer: ((Message) -> Message?)?
+    var send: (([Message]) -> Void)?
+
     func receive(_ messages: [Message]) {
         received += messages
         batches.append(messages.count)
+        if let answer { send?(messages.compactMap(answer)) }
         changed()
     }
 
@@ -185,6 +190,7 @@ final class TestMember {
                 change(&settings)
                 let transport = PeerTransport(settings, eventLoop: loop, delegate: recorder)
                 box.value = transport
+                recorder.send = { [weak transport] in transport?.send($0) }
                 return NIOLoopBound(TestMember(id, recorder, transport, listener, port), eventLoop: loop)
             }
             .nonisolated()
@@ -222,7 +228,7 @@ struct TestLoop {
     func wait<T: Sendable>(_ body: @escaping @Sendable (any EventLoop) throws -> EventLoopFuture<T>) async throws -> T {
         let loop = loop
         let promise = loop.makePromise(of: T.self)
-        let timer = loop.scheduleTask(in: .seconds(20)) { promise.fail(TimedOut()) }
+        let timer = loop.scheduleTask(in: .seconds(30)) { promise.fail(TimedOut()) }
         loop.execute {
             do { try body(loop).cascade(to: promise) } catch { promise.fail(error) }
         }
@@ -239,6 +245,18 @@ struct TestLoop {
 
     func wait(_ member: NIOLoopBound<TestMember>, _ condition: @escaping @Sendable (Recorder) -> Bool) async throws {
         try await wait { _ in member.value.recorder.when(condition) }
+    }
+
+    /// Waits for what nobody announces.
+    func until(_ condition: @escaping @Sendable (any EventLoop) -> Bool) async throws {
+        try await wait { loop in
+            let promise = loop.makePromise(of: Void.self)
+            let task = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(5)) { _ in
+                if condition(loop) { promise.succeed() }
+            }
+            promise.futureResult.whenComplete { _ in task.cancel() }
+            return promise.futureResult
+        }
     }
 
     /// Two members that know each other, with all four streams open.
@@ -282,7 +300,6 @@ final class RawClient: ChannelInboundHandler {
 }
 
 extension TestLoop {
-    /// - Parameter half: whether the sending side is closed after the bytes.
     func raw(
         _ port: Int, _ bytes: [UInt8], thenClose: Bool = false, enough: @escaping @Sendable ([UInt8]) -> Bool = { _ in false }
     ) async throws -> String {

@@ -78,6 +78,8 @@ final class PeerHTTPHandler: ChannelDuplexHandler {
     }
 
     private func ended(_ context: ChannelHandlerContext) {
+        // Nobody hears an answer any more; to bytes that are no HTTP a handler before this one has given one.
+        answerIsOut = true
         if case .snapshot(let receiver) = use { receiver.cancelled() }
         use = .discard
         head = nil
