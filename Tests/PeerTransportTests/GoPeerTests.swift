@@ -55,7 +55,7 @@ struct GoPeerTests {
             "--name=a", "--data-dir=\(cluster.directory)", "--initial-cluster=a=\(cluster.goURL),b=\(cluster.ownURL)",
             "--initial-cluster-token=\(Self.token)", "--initial-advertise-peer-urls=\(cluster.goURL)",
             "--listen-peer-urls=\(cluster.goURL)", "--listen-client-urls=\(cluster.clientURL)",
-            "--advertise-client-urls=\(cluster.clientURL)", "--snapshot-count=10", "--experimental-snapshot-catchup-entries=5",
+            "--advertise-client-urls=\(cluster.clientURL)", "--snapshot-count=10",
             "--log-level=warn", "--unsafe-no-fsync",
         ]
         let log = FileManager.default.temporaryDirectory.appendingPathComponent("go-peer.log").path
@@ -128,7 +128,7 @@ struct GoPeerTests {
         #expect((3...60).allSatisfy { indexes.contains($0) })
         try await loop.wait(own) { recorder in recorder.received.contains { $0.type == .heartbeat } }
 
-        // A new leader finds that our follower has nothing, and that its log does not go back far enough.
+        // After a restart its log begins at its last snapshot, and our follower claims to have nothing.
         end(etcd)
         try await loop.wait(own) { $0.has("lost TCP streaming connection with remote peer") }
         try await follow(own, cluster.ownID, refusing: true)
