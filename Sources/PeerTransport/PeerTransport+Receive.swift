@@ -33,7 +33,7 @@ extension PeerTransport {
     /// Whether raft must not see it, though the sender is told nothing.
     private func isForged(_ message: Message) -> Bool {
         guard message.type.isLocal || Self.localTargets.contains(message.from) || !message.responses.isEmpty else { return false }
-        counters[message.from, default: PeerCounters()].receivedFailures += 1
+        counters[account(of: message.from), default: PeerCounters()].receivedFailures += 1
         log(
             PeerLogLine(
                 .warning, "ignored local Raft message from remote peer",
@@ -97,7 +97,7 @@ extension PeerTransport {
             log(PeerLogLine(.warning, "failed to unmarshal Raft message", ["local-member-id": .id(settings.localID)]))
             return .text(400, "error unmarshalling raft message", headers: clusterHeaders)
         }
-        counters[message.from, default: PeerCounters()].receivedBytes += UInt64(body.count)
+        counters[account(of: message.from), default: PeerCounters()].receivedBytes += UInt64(body.count)
         if var refusal = refusal(of: message) {
             refusal.headers.add(contentsOf: clusterHeaders)
             return refusal

@@ -31,7 +31,7 @@ package final class PeerTransport {
 
     /// - Parameters:
     ///   - eventLoop: that of consensus. Everything is called on it.
-    ///   - delegate: kept until `stop`.
+    ///   - delegate: kept until `stop`, without which the transport is never freed.
     package init(
         _ settings: PeerTransportSettings, eventLoop: any EventLoop, tls: PeerTLS? = nil, delegate: any PeerTransportDelegate
     ) {
@@ -125,6 +125,7 @@ package final class PeerTransport {
     // MARK: Sending
 
     /// Sends what raft has to say, all of a turn at once. Snapshots go through `sendSnapshot`.
+    /// What can't be sent is reported to the delegate, at once or later.
     package func send(_ messages: [Message]) {
         for message in messages where message.to != 0 {
             if let peer = peers[message.to] {
@@ -197,4 +198,7 @@ package final class PeerTransport {
     func closed(_ handler: PeerHTTPHandler) { connections[ObjectIdentifier(handler)] = nil }
 
     func peer(_ id: MemberID) -> Peer? { peers[id] }
+
+    /// Where messages of `id` are counted: strangers share one place, or anybody could fill the table.
+    func account(of id: MemberID) -> MemberID { peers[id] != nil || remotes[id] != nil ? id : 0 }
 }

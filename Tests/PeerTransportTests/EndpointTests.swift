@@ -103,7 +103,13 @@ struct EndpointTests {
             #expect(try await post(Message(type: type, to: 1, from: 2)).status == 204)
         }
         #expect(try await post(Message(type: .append, to: 1, from: .max, term: 5)).status == 204)
-        try await loop.run { _ in #expect(a.value.recorder.received == [Message(type: .vote, to: 1, from: 2, term: 5)]) }
+        // Strangers are counted together.
+        for id in 100..<200 as Range<UInt64> { #expect(try await post(Message(type: .vote, to: 1, from: id, term: 4)).status == 204) }
+        try await loop.run { _ in
+            #expect(a.value.recorder.received.first == Message(type: .vote, to: 1, from: 2, term: 5))
+            #expect(a.value.recorder.received.count == 101)
+            #expect(a.value.transport.counters.keys.allSatisfy { $0 == 0 })
+        }
         try await loop.stop(a)
     }
 

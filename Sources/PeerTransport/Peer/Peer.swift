@@ -11,7 +11,7 @@ import RaftWire
 final class Peer {
     let id: MemberID
     let isRemote: Bool
-    unowned let transport: PeerTransport
+    let transport: PeerTransport
     var picker: URLPicker
     var counters: PeerCounters {
         get { transport.counters[id, default: PeerCounters()] }
@@ -21,7 +21,7 @@ final class Peer {
     private(set) var isPaused = false
     private var writers: [StreamWriter] = []
     private var readers: [StreamReader] = []
-    private var pipeline: Pipeline!
+    private var pipeline: Pipeline?
     private var probers: [Prober] = []
     private var snapshots: [ObjectIdentifier: SnapshotSender] = [:]
     private var isStopped = false
@@ -37,7 +37,8 @@ final class Peer {
     var loop: any EventLoop { transport.eventLoop }
 
     func start() {
-        pipeline = Pipeline(self)
+        let pipeline = Pipeline(self)
+        self.pipeline = pipeline
         pipeline.start()
         guard !isRemote else { return }
         log(.info, "starting remote peer")
@@ -59,10 +60,15 @@ final class Peer {
         for writer in writers where writer.close() {
             log(.warning, "closed TCP streaming connection with remote peer", ["stream-writer-type": .text(writer.kind.description)])
         }
-        pipeline.stop()
+        pipeline?.stop()
         for reader in readers { reader.stop() }
         for prober in probers { prober.stop() }
         for sender in snapshots.values { sender.stop() }
+        // They hold this peer, so that it outlives what they are in the middle of.
+        writers = []
+        readers = []
+        probers = []
+        pipeline = nil
         _ = status.deactivate()
         if !isRemote { log(.info, "stopped remote peer") }
     }
@@ -96,7 +102,7 @@ final class Peer {
                 return (writer.enqueue(message), writer.kind == .append ? "streamMsgAppV2" : "streamMsg")
             }
         }
-        return (pipeline.enqueue(message), "pipeline")
+        return (pipeline?.enqueue(message) ?? false, "pipeline")
     }
 
     func flush() {

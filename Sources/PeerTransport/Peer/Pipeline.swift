@@ -5,7 +5,7 @@ import NIOCore
 import RaftWire
 
 final class Pipeline {
-    private unowned let peer: Peer
+    private let peer: Peer
     private var queue = CircularBuffer<Message>()
     private var posting = 0
     private var isStopped = false
@@ -63,6 +63,8 @@ final class Pipeline {
             peer.counters.sentBytes += UInt64(size)
             if isSnapshot { peer.transport.delegate?.reportSnapshot(message.to, succeeded: true) }
         } catch {
+            // The answer may have been that this member is none any more.
+            guard !isStopped else { return }
             peer.picker.failed(url)
             peer.deactivated("write", on: "pipeline", PeerRequestError(error))
             peer.counters.sentFailures += 1

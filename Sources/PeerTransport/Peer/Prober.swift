@@ -15,7 +15,7 @@ final class Prober {
     private static let clockDriftMax = 1.0
 
     let kind: Kind
-    private unowned let peer: Peer
+    private let peer: Peer
     private(set) var status = ProbeStatus()
     private var probe: Scheduled<Void>?
     private var report: Scheduled<Void>?

@@ -10,7 +10,7 @@ import Wire
 final class SnapshotSender: ExchangeObserver {
     private let message: Message
     private let source: any SnapshotSource
-    private unowned let peer: Peer
+    private let peer: Peer
     private let url: PeerURL
     private let envelope: [UInt8]
     private let begun = NIODeadline.now()

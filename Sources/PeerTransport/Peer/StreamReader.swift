@@ -28,7 +28,7 @@ final class StreamReader: ExchangeObserver {
     }
 
     let kind: StreamKind
-    private unowned let peer: Peer
+    private let peer: Peer
     private var state = State.stopped
     private var decoder: Decoder
     private var refusal: [UInt8] = []
@@ -167,7 +167,9 @@ final class StreamReader: ExchangeObserver {
         switch state {
         case .streaming: lost(.eof)
         case .refused(_, let head): refused(head)
-        default: askLater()
+        case .asking: askLater()
+        // Stopped by what the last messages led to.
+        case .waiting, .stopped: break
         }
     }
 

@@ -10,7 +10,7 @@ import Wire
 
 final class StreamWriter {
     let kind: StreamKind
-    private unowned let peer: Peer
+    private let peer: Peer
     private var channel: (any Channel)?
     private var queue = CircularBuffer<Message>()
     private var messageEncoder = MessageStreamEncoder()

@@ -12,6 +12,12 @@ final class SnapshotReceiver {
     private let answer: (PeerResponse) -> Void
     /// Called when pieces have gone to the disk.
     var drained: () -> Void = {}
+    /// Under whom it is counted; the same to the end, whatever happens to the member.
+    private var account: MemberID = 0
+    private var counters: PeerCounters {
+        get { transport.counters[account, default: PeerCounters()] }
+        _modify { yield &transport.counters[account, default: PeerCounters()] }
+    }
     private var envelope = SnapshotEnvelopeDecoder()
     private var message: Message?
     private var sink: (any SnapshotSink)?
@@ -57,8 +63,9 @@ final class SnapshotReceiver {
 
     private func open(_ message: Message) {
         self.message = message
-        transport.counters[message.from, default: PeerCounters()].receivedBytes += UInt64(message.encodedSize)
-        guard message.type == .snapshot, let snapshot = message.snapshot else {
+        account = transport.account(of: message.from)
+        counters.receivedBytes += UInt64(message.encodedSize)
+        guard message.type == .snapshot, message.hasSnapshot else {
             log(.warning, "unexpected Raft message type", nil)
             return fail(.text(400, "wrong raft message type"))
         }
@@ -67,11 +74,10 @@ final class SnapshotReceiver {
         do {
             guard let delegate = transport.delegate else { throw PeerRequestError.stopped }
             sink = try delegate.openSnapshotSink(for: message)
-            transport.counters[message.from, default: PeerCounters()].snapshotsBeingReceived += 1
+            counters.snapshotsBeingReceived += 1
         } catch {
             failToSave(error)
         }
-        _ = snapshot
     }
 
     private func save(_ piece: ByteBuffer) {
@@ -115,14 +121,14 @@ final class SnapshotReceiver {
     private func saved(_ message: Message) {
         sink = nil
         let took = Double((NIODeadline.now() - begun).nanoseconds) / 1e9
-        transport.counters[message.from, default: PeerCounters()].snapshotsBeingReceived -= 1
-        transport.counters[message.from, default: PeerCounters()].receivedBytes += sizeBytes
+        counters.snapshotsBeingReceived -= 1
+        counters.receivedBytes += sizeBytes
         log(.info, "received and saved database snapshot", nil)
         // It may have been removed in the meantime.
         if let refusal = transport.refusal(of: message) { return fail(refusal) }
         isAnswered = true
         transport.receive([message])
-        transport.counters[message.from, default: PeerCounters()].snapshotsReceived += 1
+        counters.snapshotsReceived += 1
         transport.delegate?.observe(.snapshotReceived(from: message.from, took))
         answer(headers(PeerResponse(status: 204)))
     }
@@ -131,9 +137,9 @@ final class SnapshotReceiver {
         guard !isAnswered else { return }
         let reason = PeerRequestError(error)
         log(.warning, "failed to save incoming database snapshot", reason)
-        if let sink, let message {
+        if let sink {
             self.sink = nil
-            transport.counters[message.from, default: PeerCounters()].snapshotsBeingReceived -= 1
+            counters.snapshotsBeingReceived -= 1
             sink.cancel()
         }
         fail(.text(500, "failed to save KV snapshot (\(reason))"))
@@ -142,7 +148,7 @@ final class SnapshotReceiver {
     private func fail(_ response: PeerResponse) {
         guard !isAnswered else { return }
         isAnswered = true
-        transport.counters[message?.from ?? 0, default: PeerCounters()].snapshotReceiveFailures += 1
+        counters.snapshotReceiveFailures += 1
         answer(headers(response))
     }
 
