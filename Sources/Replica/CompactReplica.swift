@@ -29,6 +29,12 @@ package struct ReplicaOutbox: Sendable {
     package var snapshotTriggered: LogIndex?
     package var snapshotSaved: LogIndex?
     package var flushed: [(UInt64, ReadTransaction)] = []
+    /// Snapshots to be streamed to followers; how each ended is told with `reportSnapshot`.
+    package var snapshots: [OutgoingSnapshot] = []
+    /// A leader's snapshot at this index has taken the state's place.
+    package var snapshotInstalled: LogIndex?
+    /// The member must stop: its log contradicts the cluster's.
+    package var failure: RaftError?
 
     package init() {}
 }
@@ -50,14 +56,18 @@ package struct CompactReplica: ~Copyable {
     package var apply: ApplyLane
     package var outbox = ReplicaOutbox()
     private let configuration: ReplicaConfiguration
-    private var waiting: [CommittedEntries] = []
-    private var confState: ConfState
+    var waiting: [CommittedEntries] = []
+    var confState: ConfState
     private var snapshotIndex: LogIndex
-    private var snapshotProgress = SnapshotProgress.idle
+    var snapshotProgress = SnapshotProgress.idle
     /// The last entry whose changes are in the file.
-    private var committedIndex: LogIndex = 0
+    var committedIndex: LogIndex = 0
+    var sending = SnapshotSending()
+    /// Snapshots from a leader that raft has taken in and whose state does not stand yet, with what raft waits for.
+    var installing: [Snapshot] = []
+    var installResponses: [Message] = []
 
-    private enum SnapshotProgress {
+    enum SnapshotProgress {
         case idle
         /// Until the file holds everything up to it.
         case waitingForFile(Snapshot)
@@ -85,17 +95,36 @@ package struct CompactReplica: ~Copyable {
     package mutating func logReplied(_ replies: [LogReply]) {
         for reply in replies {
             switch reply {
-            case .appended(let responses): consensus.appended(responses)
+            case .appended(let responses): appended(responses)
             case .snapshotSaved(let snapshot):
-                snapshotIndex = snapshot.metadata.index
+                snapshotIndex = max(snapshotIndex, snapshot.metadata.index)
                 snapshotProgress = .idle
                 outbox.snapshotSaved = snapshot.metadata.index
                 consensus.snapshotSaved(snapshot)
+            case .snapshotRecorded(let snapshot, let responses):
+                snapshotIndex = max(snapshotIndex, snapshot.metadata.index)
+                appended(responses)
+                outbox.commit.append(.install(snapshot))
             }
         }
     }
 
+    private mutating func appended(_ responses: [Message]) {
+        if installing.isEmpty { return consensus.appended(responses) }
+        // Raft hears of its own storage in the order of its wishes: what comes behind a snapshot waits for its state.
+        let local = consensus.status.id
+        consensus.appended(responses.filter { $0.to != local })
+        installResponses += responses.filter { $0.to == local }
+    }
+
+    /// A message of another member. One that brings a snapshot comes only after its database is in place.
+    package mutating func receive(_ message: Message) {
+        if apply.state.membership.removed.contains(message.from) { return }
+        consensus.receive(message)
+    }
+
     package mutating func committed(_ result: CommitResult) {
+        if !installing.isEmpty { return }
         apply.committed(result)
         committedIndex = max(committedIndex, result.consistentIndex)
         advanceSnapshot()
@@ -119,9 +148,15 @@ package struct CompactReplica: ~Copyable {
         if consensus.outbox.isEmpty { return }
         var from = ConsensusOutbox()
         swap(&from, &consensus.outbox)
-        for append in from.appends { outbox.log.append(.append(append)) }
+        for append in from.appends {
+            if let snapshot = append.snapshot { beginInstall(snapshot) }
+            outbox.log.append(.append(append))
+        }
         waiting += from.committed
-        outbox.peers += from.peerMessages
+        for message in from.peerMessages where !apply.state.membership.removed.contains(message.to) {
+            if message.type == .snapshot { beginSending(message) } else { outbox.peers.append(message) }
+        }
+        outbox.failure = from.failure ?? outbox.failure
         for (id, outcome) in from.barriers {
             if case .confirmed(let index) = outcome, index > apply.appliedIndex {
                 waitingBarriers.append((id, index))
@@ -135,7 +170,7 @@ package struct CompactReplica: ~Copyable {
     }
 
     private mutating func applyWaiting(_ budget: inout Int, now: Instant) throws(StateMachineFailure) {
-        while budget > 0, !waiting.isEmpty {
+        while budget > 0, !waiting.isEmpty, installing.isEmpty {
             let committed = waiting.removeFirst()
             for entry in committed.entries {
                 let change = try apply.apply(entry, now: now)
@@ -175,14 +210,14 @@ package struct CompactReplica: ~Copyable {
     // MARK: Snapshots
 
     private mutating func considerSnapshot() {
-        guard case .idle = snapshotProgress, apply.appliedIndex > snapshotIndex + configuration.snapshotCount else { return }
+        guard installing.isEmpty, case .idle = snapshotProgress, apply.appliedIndex > snapshotIndex + configuration.snapshotCount else { return }
         triggerSnapshot()
     }
 
     /// Takes a snapshot at the applied index, whatever the count says.
     package mutating func triggerSnapshot() {
         let applied = apply.appliedIndex
-        guard case .idle = snapshotProgress, applied > snapshotIndex, let term = consensus.term(at: applied) else { return }
+        guard installing.isEmpty, case .idle = snapshotProgress, applied > snapshotIndex, let term = consensus.term(at: applied) else { return }
         outbox.snapshotTriggered = applied
         snapshotProgress = .waitingForFile(
             Snapshot(

@@ -51,6 +51,12 @@ extension StateMachine {
         return state
     }
 
+    /// The state of another file for the same member: what a leader's snapshot brings.
+    package func successor(_ reader: ReadTransaction) throws(StateLoadError) -> StateMachine {
+        try StateMachine.load(
+            reader, clusterID: membership.clusterID, localID: membership.localID, minimumTTL: lessor.minimumTTL, limits: limits)
+    }
+
     private static func rows(of bucket: Bucket, _ reader: ReadTransaction) throws(StateLoadError) -> [(key: Bytes, value: Bytes)] {
         try onFile { () throws(BBoltError) in try reader.rows(of: bucket) }
     }

@@ -47,6 +47,8 @@ package struct ApplyLane: ~Copyable {
     package var state: StateMachine
     package var outbox = ApplyOutbox()
     private let localPrefix: UInt64
+    /// Set while a leader's snapshot is on its way into the state's place.
+    package private(set) var isReplaced = false
     private var flushWaiters: [(token: UInt64, batch: BatchNumber)] = []
     private var lastBatch: BatchNumber = 0
     private var committedBatch: BatchNumber = 0
@@ -80,7 +82,8 @@ package struct ApplyLane: ~Copyable {
 
     /// Hands what has gathered to the commit lane.
     package mutating func seal() {
-        guard let batch = state.backend.seal() else { return }
+        // A state that is about to go must not be written over the one that comes.
+        guard !isReplaced, let batch = state.backend.seal() else { return }
         lastBatch = batch.number
         outbox.batches.append(batch)
     }
@@ -100,9 +103,37 @@ package struct ApplyLane: ~Copyable {
         }
     }
 
-    package var hasUnsealedChanges: Bool { state.backend.hasPendingChanges }
+    package var hasUnsealedChanges: Bool { !isReplaced && state.backend.hasPendingChanges }
+
+    // MARK: A leader's snapshot
+
+    /// Nothing more is applied to this state, nor written: another takes its place.
+    package mutating func beginReplacement() {
+        isReplaced = true
+    }
+
+    /// Puts the state of the file that `result` shows in the place of the old one. What waited for the old one's file
+    /// is answered: the new one holds more.
+    package mutating func replace(_ result: CommitResult, isLast: Bool) throws(StateLoadError) {
+        var successor = try state.successor(result.reader)
+        successor.databaseSizeBytes = result.statistics.sizeBytes
+        // Clients stay logged in.
+        successor.tokens = state.tokens
+        state = successor
+        isReplaced = !isLast
+        lastBatch = 0
+        committedBatch = 0
+        finishedCompaction = nil
+        outbox.batches = []
+        outbox.replies += compactionWaiters
+        compactionWaiters = []
+        for (token, _) in flushWaiters { outbox.flushed.append((token, result.reader)) }
+        flushWaiters = []
+    }
 
     package mutating func committed(_ result: CommitResult) {
+        // Of the old state's last batches.
+        if isReplaced { return }
         committedBatch = max(committedBatch, result.through)
         state.backend.committed(through: result.through, reader: result.reader)
         state.databaseSizeBytes = result.statistics.sizeBytes
@@ -114,7 +145,7 @@ package struct ApplyLane: ~Copyable {
 
     /// Rows that compactions have removed since the start.
     package var compactedRows: UInt64 { state.store.compactedRows }
-    package var isCompacting: Bool { state.store.isCompacting }
+    package var isCompacting: Bool { !isReplaced && state.store.isCompacting }
 
     /// A bounded piece of removing compacted rows.
     package mutating func compactionSlice() {

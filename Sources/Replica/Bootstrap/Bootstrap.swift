@@ -58,12 +58,13 @@ package struct Bootstrap {
 
     package func run() throws(BootstrapError) -> BootstrappedMember {
         let hasLog = try prepareDirectories()
+        if hasLog { try adoptReceivedDatabase() }
         let committer = try openBackend()
         switch BootstrapPlan(hasLog: hasLog, settings: settings) {
         case .newCluster: return try startNew(committer)
         case .restart: return try restart(committer, forcing: false)
         case .forceNewCluster: return try restart(committer, forcing: true)
-        case .joinCluster: throw BootstrapError("joining an existing cluster is not built yet")
+        case .joinCluster: return try join(committer)
         }
     }
 
@@ -85,11 +86,43 @@ package struct Bootstrap {
 
     private var snapshots: SnapshotFiles { SnapshotFiles(fileSystem, directory: settings.snapshotDirectory) }
 
-    private func openBackend() throws(BootstrapError) -> Committer {
+    private var databaseOptions: DatabaseOptions {
         var options = DatabaseOptions()
         options.noSync = settings.unsafeNoSync
+        return options
+    }
+
+    /// Finishes what a crash interrupted: the WAL speaks of a leader's snapshot, but its database has not taken the
+    /// file's place yet.
+    private func adoptReceivedDatabase() throws(BootstrapError) {
+        do throws(WALError) {
+            guard let newest = try WriteAheadLog.validSnapshots(fileSystem, settings.walDirectory).last else { return }
+            do throws(FileError) {
+                guard try snapshots.hasDatabase(index: newest.index) else { return }
+                if try storedIndex() < newest.index {
+                    try snapshots.adoptDatabase(index: newest.index, as: settings.databasePath)
+                }
+            } catch {
+                throw .file(error)
+            }
+        } catch {
+            throw BootstrapError("failed to recover the snapshot database: \(error)")
+        }
+    }
+
+    /// How far the file has applied; 0 without one, or where it cannot be read, for a better one is at hand.
+    private func storedIndex() throws(FileError) -> LogIndex {
+        guard try fileSystem.exists(settings.databasePath) else { return 0 }
+        guard let committer = try? Committer(path: settings.databasePath, fileSystem: fileSystem, options: databaseOptions)
+        else { return 0 }
+        let index = (try? StoredMeta(committer.beginRead()))?.consistentIndex ?? 0
+        committer.close()
+        return index
+    }
+
+    private func openBackend() throws(BootstrapError) -> Committer {
         do throws(BBoltError) {
-            let committer = try Committer(path: settings.databasePath, fileSystem: fileSystem, options: options)
+            let committer = try Committer(path: settings.databasePath, fileSystem: fileSystem, options: databaseOptions)
             note(.openedBackend(path: settings.databasePath))
             return committer
         } catch {
@@ -98,7 +131,9 @@ package struct Bootstrap {
     }
 
     private var logOptions: WriteAheadLog.Options {
-        WriteAheadLog.Options(unsafeNoSynchronization: settings.unsafeNoSync)
+        var options = WriteAheadLog.Options(unsafeNoSynchronization: settings.unsafeNoSync)
+        if let size = settings.logSegmentSizeBytes { options.segmentSizeBytes = size }
+        return options
     }
 
     // MARK: A new cluster
@@ -138,6 +173,34 @@ package struct Bootstrap {
         try? storage.append(entries)
         return try assemble(
             committer, log, storage, localID: local.id, clusterID: clusterID, snapshotIndex: 0, wasInitialized: false)
+    }
+
+    // MARK: A cluster that runs already
+
+    /// Begins with nothing: the leader sends the log from its first entry on, or a snapshot.
+    private func join(_ committer: consuming Committer) throws(BootstrapError) -> BootstrappedMember {
+        guard let cluster = settings.existingCluster else {
+            throw BootstrapError("cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs")
+        }
+        guard let wanted = settings.initialMembers.first(where: { $0.name == settings.name }) else {
+            throw BootstrapError("couldn't find local name \"\(settings.name)\" in the initial cluster configuration")
+        }
+        let urls = wanted.peerURLs.sorted()
+        guard let local = cluster.members.first(where: { $0.peerURLs.sorted() == urls }) else {
+            throw BootstrapError("error validating peerURLs \(urls): the member is not part of the cluster \(cluster.id)")
+        }
+        note(.restoredConsistentIndex(0))
+        let log: WriteAheadLog
+        do throws(WALError) {
+            log = try WriteAheadLog.create(
+                fileSystem, settings.walDirectory,
+                metadata: LogMetadata(memberID: local.id, clusterID: cluster.id).encoded(), options: logOptions)
+        } catch {
+            throw BootstrapError("failed to create WAL: \(error)")
+        }
+        note(.startingLocalMember(local.id, cluster.id))
+        return try assemble(
+            committer, log, MemoryStorage(), localID: local.id, clusterID: cluster.id, snapshotIndex: 0, wasInitialized: false)
     }
 
     // MARK: A member that was here before
@@ -304,14 +367,16 @@ package struct Bootstrap {
             throw BootstrapError("failed to start raft: \(error)")
         }
         let replica = CompactReplica(
-            consensus: ConsensusLane(raft: raft, applied: resume, catchUpEntries: settings.catchUpEntries),
+            consensus: ConsensusLane(raft: raft, applied: resume, catchUpEntries: settings.catchUpEntries, barrierSeed: settings.seed),
             apply: ApplyLane(state: state, localPrefix: localID & 0xffff),
             confState: confState, snapshotIndex: snapshotIndex,
             configuration: ReplicaConfiguration(
                 snapshotCount: settings.snapshotCount, catchUpEntries: settings.catchUpEntries))
         let statistics = committer.statistics
         return BootstrappedMember(
-            replica: replica, log: LogLane(log: log, snapshots: snapshots), commit: CommitLane(committer: committer),
+            replica: replica, log: LogLane(log: log, snapshots: snapshots),
+            commit: CommitLane(
+                committer: committer, path: settings.databasePath, fileSystem: fileSystem, options: databaseOptions),
             localID: localID, clusterID: clusterID, wasInitialized: wasInitialized, statistics: statistics)
     }
 }

@@ -1,6 +1,7 @@
 // How a member begins: what the directory holds and the flags say decides the case; carrying it out is another file's.
 
-import Base
+package import Base
+package import Membership
 
 package struct BootstrapSettings: Sendable {
     package var name: String
@@ -22,6 +23,10 @@ package struct BootstrapSettings: Sendable {
     package var minimumLeaseTTL: Int64
     package var seed: UInt64
     package var unsafeNoSync: Bool
+    /// The cluster to join, as one of its members describes it. Needed only without a log and with `isNewCluster` false.
+    package var existingCluster: ExistingCluster?
+    /// Where the log begins a new file; nil for etcd's size.
+    package var logSegmentSizeBytes: UInt64?
 
     package init(
         name: String, memberDirectory: String, walDirectory: String, snapshotDirectory: String,
@@ -49,6 +54,18 @@ package struct BootstrapSettings: Sendable {
     }
 
     package var databasePath: String { snapshotDirectory + "/db" }
+}
+
+/// A cluster that runs already, as a newcomer learns of it.
+package struct ExistingCluster: Sendable {
+    package var id: ClusterID
+    /// With the newcomer among them: it was added before it starts.
+    package var members: [Member]
+
+    package init(id: ClusterID, members: [Member]) {
+        self.id = id
+        self.members = members
+    }
 }
 
 package enum BootstrapPlan: Sendable, Equatable {

@@ -61,12 +61,14 @@ package struct ConsensusOutbox: Sendable {
     package var status: RaftBasicStatus?
     /// Proposals raft refused: there is no leader, or it is being transferred.
     package var droppedProposals: Int = 0
+    /// This member's log contradicts what others know of it: the member must stop.
+    package var failure: RaftError?
 
     package init() {}
 
     package var isEmpty: Bool {
         appends.isEmpty && committed.isEmpty && peerMessages.isEmpty && barriers.isEmpty && logLines.isEmpty && status == nil
-            && droppedProposals == 0
+            && droppedProposals == 0 && failure == nil
     }
 }
 
@@ -84,19 +86,31 @@ package struct ConsensusLane: ~Copyable {
     private var waitingBarriers: [BarrierID] = []
     /// The one request on its way through raft, and whom its answer serves.
     private var openBarrier: (request: UInt64, ids: [BarrierID], askedAt: Instant)?
-    private var nextBarrierRequest: UInt64 = 1
+    private var nextBarrierRequest: UInt64
     private var lastStatus: RaftBasicStatus
+    private var confState: ConfState
     package private(set) var applied: LogIndex
+    /// Set while a snapshot is on its way to a follower, who will need the entries behind it.
+    package var keepsLog = false
     package var outbox = ConsensusOutbox()
 
-    package init(raft: consuming RaftNode, applied: LogIndex, catchUpEntries: UInt64) {
+    /// - Parameter barrierSeed: drawn anew for every start. The contexts of its reads must be those of no other member,
+    ///   and of no earlier life of this one: an answer to such a read would confirm a wrong index.
+    package init(raft: consuming RaftNode, applied: LogIndex, catchUpEntries: UInt64, barrierSeed: UInt64) {
         self.catchUpEntries = catchUpEntries
         self.applied = applied
+        var random = SeededRandom(seed: barrierSeed ^ raft.basicStatus.id)
+        nextBarrierRequest = random.next()
         lastStatus = raft.basicStatus
+        confState = raft.storage.snapshot.metadata.confState
         self.raft = raft
     }
 
     package var status: RaftBasicStatus { raft.basicStatus }
+    /// With the followers' progress, on the leader.
+    package var fullStatus: RaftStatus { raft.status }
+    /// The first entry that is still in memory, and the last.
+    package var window: (first: LogIndex, last: LogIndex) { (raft.storage.firstIndex, raft.storage.lastIndex) }
 
     // MARK: In
 
@@ -123,12 +137,29 @@ package struct ConsensusLane: ~Copyable {
 
     package mutating func receive(_ message: Message) {
         // What raft refuses (a message from a removed member, a forwarded proposal without a leader) is lost, as on
-        // a bad line; the sender retries.
-        try? raft.step(message)
+        // a bad line; the sender retries. Only a contradiction to our own log is our trouble.
+        do throws(RaftError) {
+            try raft.step(message)
+        } catch {
+            if case .inconsistentLog = error { outbox.failure = error }
+        }
     }
 
     package mutating func campaign() {
         try? raft.campaign()
+    }
+
+    package mutating func transferLeadership(to target: MemberID) {
+        raft.transferLeadership(to: target)
+    }
+
+    /// The line to the member is broken: what was sent last may be lost.
+    package mutating func reportUnreachable(_ peer: MemberID) {
+        raft.reportUnreachable(peer)
+    }
+
+    package mutating func reportSnapshot(_ peer: MemberID, success: Bool) {
+        raft.reportSnapshot(peer, success: success)
     }
 
     /// The answers of an append that is durable now.
@@ -143,7 +174,13 @@ package struct ConsensusLane: ~Copyable {
     }
 
     package mutating func configurationChanged(_ change: ConfChangeV2) -> ConfState {
-        raft.applyConfChange(change)
+        confState = raft.applyConfChange(change)
+        return confState
+    }
+
+    /// The state of a leader's snapshot stands, and is applied.
+    package mutating func snapshotInstalled(_ snapshot: Snapshot) {
+        applied = max(applied, snapshot.metadata.index)
     }
 
     /// Everything up to `index` has been applied; `responses` came with the entries.
@@ -161,15 +198,25 @@ package struct ConsensusLane: ~Copyable {
     }
 
     private mutating func shortenWindow() {
-        guard applied > catchUpEntries else { return }
+        guard !keepsLog, applied > catchUpEntries else { return }
         let keepFrom = applied - catchUpEntries
-        if keepFrom >= raft.storage.firstIndex + Self.compactionStep {
-            try? raft.storage.compact(to: keepFrom)
-        }
+        guard keepFrom >= raft.storage.firstIndex + Self.compactionStep, let term = term(at: applied) else { return }
+        // Whoever needs what goes now is offered what is applied. The replica makes the snapshot when raft sends it.
+        raft.storage.snapshotOffer = .given(
+            Snapshot(metadata: SnapshotMetadata(confState: confState, index: applied, term: term)))
+        try? raft.storage.compact(to: keepFrom)
     }
 
     package func term(at index: LogIndex) -> Term? {
         try? raft.storage.term(index)
+    }
+
+    /// The entries from `lower` through `upper` that are still in memory.
+    package func entries(from lower: LogIndex, through upper: LogIndex) -> [Entry] {
+        let lower = max(lower, raft.storage.firstIndex)
+        let upper = min(upper, raft.storage.lastIndex)
+        guard lower <= upper else { return [] }
+        return (try? raft.storage.entries(from: lower, to: upper + 1)) ?? []
     }
 
     // MARK: Out
@@ -223,8 +270,16 @@ package struct ConsensusLane: ~Copyable {
                 )
                 // The window takes the entries at once; only their acknowledgement waits for the disk.
                 if !hardState.isEmpty { raft.storage.hardState = hardState }
-                if let snapshot = message.snapshot { try? raft.storage.applySnapshot(snapshot) }
-                try? raft.storage.append(message.entries)
+                if let snapshot = message.snapshot {
+                    try? raft.storage.applySnapshot(snapshot)
+                    confState = snapshot.metadata.confState
+                    raft.storage.snapshotOffer = .stored
+                }
+                do throws(StorageError) {
+                    try raft.storage.append(message.entries)
+                } catch {
+                    outbox.failure = .inconsistentLog("\(error)")
+                }
             case .storageApply:
                 outbox.committed.append(CommittedEntries(entries: message.entries, responses: message.responses))
             default:
@@ -238,7 +293,7 @@ package struct ConsensusLane: ~Copyable {
 
     private mutating func startBarrier(now: Instant) {
         let request = nextBarrierRequest
-        nextBarrierRequest += 1
+        nextBarrierRequest &+= 1
         openBarrier = (request, waitingBarriers, now)
         waitingBarriers.removeAll(keepingCapacity: true)
         askForBarrier(request, now: now)

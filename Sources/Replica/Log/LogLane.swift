@@ -18,6 +18,9 @@ package enum LogReply: Sendable {
     /// The responses of an append that is durable now.
     case appended([Message])
     case snapshotSaved(Snapshot)
+    /// A snapshot from the leader is recorded: its database may take the file's place. The append's responses come with
+    /// it, for raft may hear of its own only when the new state stands.
+    case snapshotRecorded(Snapshot, [Message])
 }
 
 package struct LogLane: ~Copyable {
@@ -38,8 +41,20 @@ package struct LogLane: ~Copyable {
         for request in batch {
             switch request {
             case .append(let append):
+                if let snapshot = append.snapshot {
+                    try log.commit()
+                    // The file first: a record in the WAL promises that the file is there.
+                    try write(snapshot)
+                    log.append(snapshot.metadata.record)
+                }
                 log.append(append.entries, append.hardState ?? HardState())
-                if !append.responses.isEmpty { replies.append(.appended(append.responses)) }
+                if let snapshot = append.snapshot {
+                    try log.commit()
+                    log.releaseSegments(before: snapshot.metadata.index)
+                    replies.append(.snapshotRecorded(snapshot, append.responses))
+                } else if !append.responses.isEmpty {
+                    replies.append(.appended(append.responses))
+                }
             case .saveSnapshot(let snapshot):
                 bytesWritten += UInt64(try log.commit().bytesWritten)
                 try save(snapshot)
@@ -51,15 +66,18 @@ package struct LogLane: ~Copyable {
     }
 
     private mutating func save(_ snapshot: Snapshot) throws(WALError) {
-        let metadata = snapshot.metadata
+        // The file first: a record in the WAL promises that the file is there.
+        try write(snapshot)
+        try log.saveSnapshot(snapshot.metadata.record)
+        log.releaseSegments(before: snapshot.metadata.index)
+    }
+
+    private func write(_ snapshot: Snapshot) throws(WALError) {
         do throws(FileError) {
-            // The file first: a record in the WAL promises that the file is there.
             try snapshots.save(snapshot)
         } catch {
             throw .file(error)
         }
-        try log.saveSnapshot(WALSnapshot(index: metadata.index, term: metadata.term, confState: metadata.confState))
-        log.releaseSegments(before: metadata.index)
     }
 
     /// Makes the next segment ready while nobody waits. A failure is no harm yet: the cut tries again.
@@ -70,4 +88,9 @@ package struct LogLane: ~Copyable {
     package consuming func close() throws(WALError) {
         try log.close()
     }
+}
+
+extension SnapshotMetadata {
+    /// The snapshot's record in the WAL.
+    fileprivate var record: WALSnapshot { WALSnapshot(index: index, term: term, confState: confState) }
 }

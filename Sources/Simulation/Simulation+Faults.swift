@@ -1,0 +1,140 @@
+// The plan of faults: what goes wrong, how often, and how it is healed.
+
+import Base
+import FileIO
+import Membership
+import Raft
+import RaftWire
+import Replica
+import SimulatedDisk
+import StateMachine
+
+extension Simulation {
+    func fault() {
+        if isHealed { return }
+        scheduler.schedule(.fault, after: UInt64.random(in: 50_000_000...1_200_000_000, using: &dice))
+        let running = members.filter { $0.isRunning && !$0.isRemoved }
+        guard let member = running.randomElement(using: &dice) else { return }
+        switch Int.random(in: 0..<100, using: &dice) {
+        case 0..<14: crash(member, "power")
+        case 14..<26:
+            // In the midst of a write.
+            let operation = member.disk.operationCount + Int.random(in: 1...60, using: &dice)
+            member.disk.plan(DiskFaults(powerFailsAtOperation: operation, tearsSectors: Bool.random(using: &dice)))
+        case 26..<30:
+            let number = member.disk.synchronizationCount + Int.random(in: 1...10, using: &dice)
+            member.disk.plan(DiskFaults(failingSynchronization: number))
+        case 30..<33: fillDisk(member)
+        case 33..<38:
+            member.isDiskSlow.toggle()
+            note("\(member.name) disk slow: \(member.isDiskSlow)")
+        case 38..<54: partition(running)
+        case 54..<64:
+            network.heal()
+            note("network heals")
+        case 64..<68:
+            for other in running where other.slot != member.slot {
+                network.clog(member.slot, other.slot, until: now + UInt64.random(in: 100_000_000...3_000_000_000, using: &dice))
+            }
+            note("\(member.name) clogged")
+        case 68..<71: network.slowDown(by: UInt64.random(in: 1...20, using: &dice))
+        case 71..<76:
+            member.pausedUntil = now + UInt64.random(in: 50_000_000...4_000_000_000, using: &dice)
+            note("\(member.name) pauses until \(member.pausedUntil / 1000)")
+        case 76..<79:
+            let ahead = UInt64.random(in: 10_000_000...2_000_000_000, using: &dice)
+            member.clock.jump(ahead)
+            checkers.leases.clockJumped(ahead)
+        case 79..<86: transferLeadership(running)
+        case 86..<90: defragment(member)
+        case 90..<93: network.resetAll(of: member.slot)
+        case 93..<97: changeMembers(running)
+        default:
+            member.replica?.triggerSnapshot()
+            scheduleTurn(member)
+        }
+    }
+
+    private func fillDisk(_ member: SimulatedMember) {
+        let room = UInt64.random(in: 0...100_000, using: &dice)
+        member.disk.plan(DiskFaults(capacityBytes: usedBytes(member.disk, "d") + room))
+        note("\(member.name) disk nearly full")
+    }
+
+    private func usedBytes(_ disk: SimulatedDisk, _ path: String) -> UInt64 {
+        guard let status = try? disk.status(path) else { return 0 }
+        guard status.isDirectory else { return status.sizeBytes }
+        return ((try? disk.list(path)) ?? []).reduce(0) { $0 + usedBytes(disk, path + "/" + $1) }
+    }
+
+    private func partition(_ running: [SimulatedMember]) {
+        counts.partitions += 1
+        network.heal()
+        let isOneWay = Int.random(in: 0..<3, using: &dice) == 0
+        var groups: [Int: Bool] = [:]
+        for member in members { groups[member.slot] = Bool.random(using: &dice) }
+        for one in members {
+            for other in members where groups[one.slot] == true && groups[other.slot] == false {
+                network.cut(one.slot, other.slot)
+                if !isOneWay { network.cut(other.slot, one.slot) }
+            }
+        }
+        let side = members.filter { groups[$0.slot] == true }.map(\.name).joined(separator: " ")
+        note("partition\(isOneWay ? " one way" : ""): \(side)")
+    }
+
+    private func transferLeadership(_ running: [SimulatedMember]) {
+        guard let leader = running.first(where: { $0.replica?.consensus.status.role == .leader }),
+            let target = running.randomElement(using: &dice), target.slot != leader.slot
+        else { return }
+        counts.transfers += 1
+        note("\(leader.name) transfers to \(target.name)")
+        leader.replica?.consensus.transferLeadership(to: target.id)
+        scheduleTurn(leader)
+    }
+
+    private func defragment(_ member: SimulatedMember) {
+        member.replica?.apply.seal()
+        member.replica?.collectApplied()
+        member.replica?.outbox.commit.append(.defragment(0))
+        scheduleTurn(member)
+    }
+
+    /// As an operator with care does: only with all members up, and never below three.
+    private func changeMembers(_ running: [SimulatedMember]) {
+        let current = members.filter { !$0.isRemoved && $0.life > 0 }
+        guard current.count == running.count,
+            let leader = running.first(where: { $0.replica?.consensus.status.role == .leader }),
+            let membership = leader.replica?.apply.state.membership, membership.members.count == current.count
+        else { return }
+        if current.count > 3, Bool.random(using: &dice) {
+            guard let victim = running.randomElement(using: &dice) else { return }
+            note("removing \(victim.name)")
+            change(.removeMember(victim.id), through: leader)
+        } else if members.count < Self.slotsMax, current.count < settings.members + 2 {
+            let slot = members.count
+            addMember(slot)
+            // It does not count until it is part of the cluster.
+            members[slot].isRestartScheduled = true
+            note("adding \(members[slot].name)")
+            change(.addMember(slot: slot), through: leader)
+        }
+    }
+
+    func heal() {
+        isHealed = true
+        note("everything is healed")
+        network.heal()
+        network.resetChance = 0
+        network.duplicateChance = 0
+        for member in members where !member.isRemoved {
+            member.isDiskSlow = false
+            member.pausedUntil = 0
+            if member.isRunning {
+                member.disk.plan(DiskFaults())
+            } else if member.life > 0 {
+                scheduler.schedule(.restart(slot: member.slot), after: .milliseconds(100))
+            }
+        }
+    }
+}

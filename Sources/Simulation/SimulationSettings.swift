@@ -1,0 +1,72 @@
+// What a run of the simulator is made of. The same settings give the same run, to the last byte of its trace.
+
+/// Faults in the members themselves, planted by their simulated surroundings so that a checker can prove it notices.
+package enum PlantedBug: String, Sendable, CaseIterable {
+    /// The log answers before it has written.
+    case acknowledgeBeforeSync
+    /// Votes are not written: forgotten at a restart.
+    case forgetVote
+    /// A refused vote counts as given.
+    case countRefusedVote
+    /// A follower takes an entry in without its contents.
+    case loseEntry
+    /// An entry is applied twice, and the next one not.
+    case applyTwice
+    /// A linearizable read is answered without asking the leader.
+    case readWithoutBarrier
+    /// Leases are judged by a clock that runs ahead.
+    case expireEarly
+    /// An answer says success though nothing was proposed.
+    case answerWithoutProposal
+}
+
+package struct SimulationSettings: Sendable {
+    package var seed: UInt64
+    package var members = 3
+    /// Simulated time of the first phase, with faults; the second, without, follows.
+    package var seconds = 20
+    package var clients = 5
+    package var hasFaults = true
+    package var bug: PlantedBug?
+    /// Called with every line of the trace.
+    package var trace: (@Sendable (String) -> Void)?
+
+    package init(seed: UInt64) {
+        self.seed = seed
+    }
+}
+
+/// A promise that was broken, and when.
+package struct Violation: Error, Sendable, CustomStringConvertible {
+    package var checker: String
+    package var text: String
+
+    package var description: String { "\(checker): \(text)" }
+}
+
+/// How a run went.
+package struct SimulationResult: Sendable {
+    package var seed: UInt64
+    package var traceHash: UInt64
+    package var violation: Violation?
+    package var counts: SimulationCounts
+}
+
+/// What a run has seen: a run in which nothing happened proves nothing.
+package struct SimulationCounts: Sendable, Hashable {
+    package var events = 0
+    package var committed: UInt64 = 0
+    package var acknowledged = 0
+    package var reads = 0
+    package var unknown = 0
+    package var elections = 0
+    package var crashes = 0
+    package var snapshotsSent = 0
+    package var snapshotsInstalled = 0
+    package var membershipChanges = 0
+    package var leasesExpired = 0
+    package var defragmentations = 0
+    package var diskErrors = 0
+    package var partitions = 0
+    package var transfers = 0
+}

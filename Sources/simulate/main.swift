@@ -1,0 +1,57 @@
+// simulate: runs whole clusters under simulated faults, seed by seed.
+
+import Glibc
+import Simulation
+
+var settings = SimulationSettings(seed: 1)
+var seeds: UInt64 = 1
+var arguments = CommandLine.arguments.dropFirst()
+
+@MainActor func value(_ flag: String) -> UInt64 {
+    guard let text = arguments.popFirst(), let number = UInt64(text) else {
+        print("\(flag) needs a number")
+        exit(2)
+    }
+    return number
+}
+
+while let flag = arguments.popFirst() {
+    switch flag {
+    case "--seed": settings.seed = value(flag)
+    case "--seeds": seeds = value(flag)
+    case "--members": settings.members = Int(value(flag))
+    case "--time": settings.seconds = Int(value(flag))
+    case "--bug":
+        guard let name = arguments.popFirst(), let bug = PlantedBug(rawValue: name) else {
+            print("--bug needs one of \(PlantedBug.allCases.map(\.rawValue).joined(separator: " "))")
+            exit(2)
+        }
+        settings.bug = bug
+    case "--trace": settings.trace = { print($0) }
+    default:
+        print("usage: simulate --seed N [--seeds COUNT] [--members 3|5|7] [--time SECONDS] [--bug NAME] [--trace]")
+        exit(2)
+    }
+}
+
+var failures: [UInt64] = []
+for seed in settings.seed..<settings.seed + seeds {
+    var one = settings
+    one.seed = seed
+    let result = Simulation(one).run()
+    let counts = result.counts
+    print(
+        "seed \(seed) hash \(String(result.traceHash, radix: 16)) events \(counts.events) committed \(counts.committed) "
+            + "acknowledged \(counts.acknowledged) reads \(counts.reads) unknown \(counts.unknown) elections \(counts.elections) "
+            + "crashes \(counts.crashes) disk \(counts.diskErrors) snapshots \(counts.snapshotsSent)/\(counts.snapshotsInstalled) "
+            + "members \(counts.membershipChanges) expired \(counts.leasesExpired) defragmented \(counts.defragmentations)")
+    if let violation = result.violation {
+        failures.append(seed)
+        print("seed \(seed) FAILED: \(violation)")
+    }
+}
+print("\(seeds - UInt64(failures.count)) of \(seeds) seeds ran clean")
+if !failures.isEmpty {
+    print("failed: \(failures.map(String.init).joined(separator: " "))")
+    exit(1)
+}
