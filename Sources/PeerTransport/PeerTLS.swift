@@ -6,10 +6,11 @@ package import NIOCore
 package struct PeerTLS {
     /// - Parameter host: the name that the server's certificate must carry.
     package var client: (_ host: String) throws -> [any ChannelHandler]
-    package var server: () throws -> [any ChannelHandler]
+    /// Puts them into the pipeline of a connection that has just been accepted.
+    package var server: (_ channel: any Channel) throws -> Void
 
     package init(
-        client: @escaping (_ host: String) throws -> [any ChannelHandler], server: @escaping () throws -> [any ChannelHandler]
+        client: @escaping (_ host: String) throws -> [any ChannelHandler], server: @escaping (_ channel: any Channel) throws -> Void
     ) {
         self.client = client
         self.server = server

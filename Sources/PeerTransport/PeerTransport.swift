@@ -190,7 +190,7 @@ package final class PeerTransport {
     /// The same behind TLS, for listeners whose URL asks for it.
     package func initializeSecure(_ channel: any Channel) throws {
         guard let tls else { throw PeerRequestError("no TLS is set up") }
-        for handler in try tls.server() { try channel.pipeline.syncOperations.addHandler(handler) }
+        try tls.server(channel)
         try initialize(channel)
     }
 
