@@ -37,6 +37,10 @@ struct LayeringTests {
         "CCrypt": (8, []),
         "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
         "HTTP2": (8, ["CNGHTTP2", "CZlib", "NIOCore"]),
+        "PeerTransport": (
+            8,
+            ["Base", "Wire", "FileIO", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
+        ),
         "TransportSecurity": (
             8, ["NIOCore", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
         ),
