@@ -28,6 +28,10 @@ final class MemberMetrics {
     var requests = HistogramFamily<FrontTally.Request>(Histogram(start: 0.001, factor: 2, count: 14))
     var ranges = HistogramFamily<Bool>(Histogram(start: 0.0001, factor: 2, count: 20))
 
+    var roundTrips = HistogramFamily<MemberID>(Histogram(start: 0.0001, factor: 2, count: 16))
+    var snapshotsSent = HistogramFamily<MemberID>(Histogram(start: 0.1, factor: 2, count: 10))
+    var snapshotsReceived = HistogramFamily<MemberID>(Histogram(start: 0.1, factor: 2, count: 10))
+
     var proposalsPending = 0
     var proposalsFailed = 0
     var isDefragmenting = false
