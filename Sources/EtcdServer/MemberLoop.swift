@@ -423,6 +423,11 @@ extension Guarded where Value: ~Copyable {
 
 extension MemberLoop: MemberState {
     var view: StoreView { replica.apply.state.view }
+    var moment: MemberMoment {
+        MemberMoment(
+            view: replica.apply.state.view, term: replica.consensus.status.term,
+            isAuthEnabled: replica.apply.state.auth.isEnabled)
+    }
     var raftStatus: RaftBasicStatus { replica.consensus.status }
     var appliedIndex: UInt64 { replica.apply.appliedIndex }
     var membership: Membership { replica.apply.state.membership }

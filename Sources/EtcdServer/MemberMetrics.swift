@@ -84,7 +84,7 @@ final class MemberMetrics {
 
     func note(_ tally: FrontTally) {
         for request in tally.finished {
-            requests.observe(request.request, seconds(request.took))
+            requests.observe(request.request, Double(request.tookNanoseconds) / 1e9, times: request.times)
         }
         rangesDone += tally.ranges
         // A range has no clock of its own: only how many there were is true.
