@@ -75,7 +75,10 @@ let targets: [Target] = [
     room("HTTP2", ["Base", "CNGHTTP2", "CZlib", nioCore]),
     room("PeerTransport", ["Base", "Wire", "FileIO", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
     room("TransportSecurity", [nioCore, nioSSL, nioTLS, x509, swiftASN1, crypto]),
-    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]),
+    room(
+        "EtcdAPI",
+        ["Base", "Wire", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]
+    ),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
     // Layer 10
@@ -84,7 +87,8 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "Credentials", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
+         "Wire", "RaftWire", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
+         "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),

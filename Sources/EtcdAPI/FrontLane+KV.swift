@@ -17,6 +17,8 @@ extension FrontLane {
 
     private func start(_ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         do throws(EtcdError) {
+            if isLearner { try checkLearnerServes(rpc, request) }
+            if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }
             try dispatch(rpc, request, metadata, sink)
         } catch {
             sink.finish(error)
@@ -82,7 +84,6 @@ extension FrontLane {
             tallyAnswer(.range, begun: now)
             answer(request, metadata, sink)
         } else {
-            if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }
             afterBarrier(.range(request, metadata, sink))
         }
     }

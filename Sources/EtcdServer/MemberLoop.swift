@@ -4,6 +4,8 @@
 // Everything happens in turns. A turn takes what has come in, runs the lanes until they are quiet, hands out what they
 // ask for, and writes each connection's answers with one system call.
 
+import NIOPosix
+import PeerTransport
 import Auth
 import BBolt
 import Backend
@@ -58,11 +60,18 @@ final class MemberLoop {
     private var isLogFlushScheduled = false
     private var isTurnScheduled = false
     private var isInTurn = false
+    /// In a turn: the answers are going out.
+    private var isFlushing = false
+    private var isCompactionScheduled = false
     private(set) var isStopping = false
     private var timers: [RepeatedTask] = []
     var statistics: DatabaseStatistics
     var monitors = MonitorState()
     var whenReady: (() -> Void)?
+    /// Called when the cluster goes on without this member.
+    var whenRemoved: (() -> Void)?
+    var isLeaving = false
+    var peerSide: PeerSide?
 
     init(
         replica: consuming CompactReplica, log: consuming sending LogLane, commit: consuming sending CommitLane,
@@ -81,6 +90,8 @@ final class MemberLoop {
         logLane = Guarded(log)
         commitLane = Guarded(commit)
     }
+
+    private func seconds(since begun: Instant) -> Double { Double(Self.now().nanoseconds &- begun.nanoseconds) / 1e9 }
 
     static func now() -> Instant { Instant(nanoseconds: DispatchTime.now().uptimeNanoseconds) }
 
@@ -139,13 +150,16 @@ final class MemberLoop {
                 quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
                 electionTimeout: election,
                 watchProgressInterval: .nanoseconds(requests.watchProgressNotifyInterval.nanoseconds),
-                startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000)),
+                startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000),
+                checksReconfiguration: configuration.cluster.strictReconfigCheck),
             member: self)
         lane.wake = { [unowned self] in scheduleTurn() }
         door = FrontDoor(
             lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
             metrics: { [unowned self] in metrics.page(self) })
         door.requestsArrived = { [unowned self] in scheduleTurn() }
+        // A turn ends with writing all there is to write.
+        door.outputArrived = { [unowned self] in if !isInTurn || isFlushing { scheduleTurn() } }
         replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
         startTimers()
     }
@@ -167,23 +181,39 @@ final class MemberLoop {
             loop.replica.apply.seal()
             loop.turn()
         }
-        every(.milliseconds(10)) { loop in
-            guard loop.replica.apply.isCompacting else { return }
-            let begun = Self.now()
-            if loop.metrics.compactionBegun == nil { loop.metrics.compactionBegun = begun }
-            loop.replica.apply.compactionSlice()
-            let took = seconds(Self.now() - begun) * 1000
-            loop.metrics.compactionPause.observe(took)
-            loop.metrics.indexCompactionPause.observe(took)
-            if !loop.replica.apply.isCompacting, let start = loop.metrics.compactionBegun {
-                loop.metrics.compactionTotal.observe(seconds(Self.now() - start) * 1000)
-                loop.metrics.compactedAt = Date().timeIntervalSince1970
-                loop.metrics.compactionBegun = nil
-            }
-            loop.turn()
-        }
         every(.milliseconds(500)) { $0.monitorHalfSecond() }
+        every(VersionMonitor.interval) { $0.peerSide?.versions.settleClusterVersion() }
+        let downgradeCheck = TimeAmount(configuration.cluster.downgradeCheckTime)
+        if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
         every(.seconds(30)) { $0.purgeFiles() }
+    }
+
+    /// Between the slices of a compaction others get their turns.
+    private static let compactionPause = TimeAmount.milliseconds(10)
+
+    /// While nothing is to be compacted nothing wakes the loop for it.
+    private func scheduleCompactionSlice() {
+        guard replica.apply.isCompacting, !isCompactionScheduled, !isStopping else { return }
+        isCompactionScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: Self.compactionPause) { bound.value.compactionSlice() }
+    }
+
+    private func compactionSlice() {
+        isCompactionScheduled = false
+        guard replica.apply.isCompacting, !isStopping else { return }
+        let begun = Self.now()
+        if metrics.compactionBegun == nil { metrics.compactionBegun = begun }
+        replica.apply.compactionSlice()
+        let took = seconds(since: begun) * 1000
+        metrics.compactionPause.observe(took)
+        metrics.indexCompactionPause.observe(took)
+        if !replica.apply.isCompacting, let start = metrics.compactionBegun {
+            metrics.compactionTotal.observe(seconds(since: start) * 1000)
+            metrics.compactedAt = Date().timeIntervalSince1970
+            metrics.compactionBegun = nil
+        }
+        turn()
     }
 
     // MARK: Turns
@@ -202,22 +232,27 @@ final class MemberLoop {
         let now = Self.now()
         lane.now = now
         for message in inbox.take() { receive(message) }
+        takePeerNews()
         do throws(StateMachineFailure) {
             repeat {
                 passRequests()
                 let begun = Self.now()
                 try replica.process(now: now)
                 let applied = replica.outbox.applied
-                if !applied.isEmpty { metrics.note(applied, took: Self.now() - begun) }
+                if !applied.isEmpty { metrics.note(applied, seconds: seconds(since: begun)) }
                 passResults()
             } while !lane.outbox.isEmpty || (replica.consensus.hasWork && !replica.hasMore)
+            noteFirstCommit()
         } catch {
             fail("failed to apply an entry: \(error)")
         }
-        noteTally()
+        isFlushing = true
         door.flush()
+        isFlushing = false
+        noteTally()
         isInTurn = false
         if replica.hasMore { scheduleTurn() }
+        scheduleCompactionSlice()
     }
 
     private func noteTally() {
@@ -287,6 +322,9 @@ final class MemberLoop {
         lane.outbox = FrontOutbox()
         metrics.proposalsPending += out.proposals.count
         for proposal in out.proposals { replica.consensus.propose(proposal) }
+        for change in out.configurationChanges { replica.consensus.proposeConfigurationChange(change) }
+        for target in out.leaderTransfers { replica.consensus.transferLeadership(to: target) }
+        for (token, errand) in out.errands { peerSide?.errands.run(token, errand) }
         for id in out.barriers { replica.consensus.barrier(id) }
         for token in out.flushes { replica.apply.flush(token) }
         for (token, chore) in out.chores { (chore.isCostly ? passwordThread : choreThread)?.post((token, chore)) }
@@ -308,6 +346,7 @@ final class MemberLoop {
         for event in out.events { handle(event) }
         if let status = out.status { statusChanged(status) }
         if !out.log.isEmpty { passToLog(out.log) }
+        passToPeers(out)
         if !out.commit.isEmpty { commitThread.post(contentsOf: out.commit) }
         if !out.changes.isEmpty {
             metrics.note(out.changes)
@@ -315,7 +354,7 @@ final class MemberLoop {
             lane.watches.applied(out.changes)
             let told = lane.watches.eventsSent - sent
             if told > 0 {
-                let took = seconds(Self.now() - begun)
+                let took = seconds(since: begun)
                 metrics.watchDelivery.observe(took)
                 metrics.watchDeliveryPerEvent.observe(took / Double(told), times: told)
             }
@@ -336,9 +375,12 @@ final class MemberLoop {
                 ])
         }
         if let index = out.snapshotSaved { logger.info("saved snapshot to disk", [.uint("snapshot-index", index)]) }
-        if out.snapshotInstalled != nil { lane.watches.storeReplaced() }
+        if out.snapshotInstalled != nil {
+            lane.watches.storeReplaced()
+            membershipReplaced()
+        }
         if let failure = out.failure { fail("\(failure)") }
-        if out.removesLocalMember { logger.warn("the local member was removed from the cluster") }
+        if out.removesLocalMember { localMemberWasRemoved() }
     }
 
     /// A commit index alone needs no sync and nobody waits for it: under load it goes with the next entries and costs no
@@ -395,6 +437,8 @@ final class MemberLoop {
 
     /// Puts everything applied into the file and closes log and file. Blocks; the loop serves nobody any more.
     func finishStop() {
+        peerSide?.transport.stop()
+        try? peerSide?.pool.syncShutdownGracefully()
         replica.apply.seal()
         replica.collectApplied()
         let out = replica.outbox

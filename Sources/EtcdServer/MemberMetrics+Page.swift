@@ -23,6 +23,7 @@ extension MemberMetrics {
         disk(&page, member)
         store(&page, member)
         calls(&page, member)
+        peers(&page, member)
         unused(&page)
         process(&page)
         return page.text()

@@ -32,6 +32,8 @@ package final class FrontDoor {
     package let metrics: () -> String
     /// Called when requests have come in that the replica should see in this turn.
     package var requestsArrived: () -> Void = {}
+    /// Called when there is something to write, the first since `flush`.
+    package var outputArrived: () -> Void = {}
     private var connections: [ObjectIdentifier: HTTP2ServerHandler] = [:]
     private var dirty: [HTTP2ServerHandler] = []
     private let output = OutputBuffer()
@@ -64,8 +66,7 @@ package final class FrontDoor {
         // Lets go when the connection ends, as the application does.
         handler.whenDirty = { [self] handler in
             dirty.append(handler)
-            // Replies come in turns of the replica, which ends with `flush`; other writers need a turn.
-            if dirty.count == 1 { requestsArrived() }
+            if dirty.count == 1 { outputArrived() }
         }
         application.connection = ObjectIdentifier(handler)
         connections[ObjectIdentifier(handler)] = handler

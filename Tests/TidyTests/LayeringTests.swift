@@ -47,7 +47,7 @@ struct LayeringTests {
         "EtcdAPI": (
             8,
             [
-                "Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine",
+                "Base", "Wire", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine",
                 "Replica",
             ]
         ),
@@ -64,8 +64,8 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Replica", "Credentials", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration",
-                "ServerLog", "NIOCore", "NIOPosix",
+                "Wire", "RaftWire", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
