@@ -45,6 +45,8 @@ package protocol MemberState: AnyObject {
     var tokenKind: TokenKind { get }
     /// Unguessable letters for a token.
     func newTokenPrefix() -> String
+    /// For the trailer of a snapshot.
+    func newSnapshotDigest() -> any SnapshotDigest
     /// Who asks, as far as token or certificate say; nil for nobody, and for everybody while authentication is off.
     func identify(_ metadata: CallMetadata) throws(EtcdError) -> AuthSubject?
     /// Whether that user may read the range now; true while authentication is off.
@@ -121,7 +123,7 @@ package enum Chore: Sendable {
     case hashKV(StoreView, revision: Int64)
     case range(StoreView, RangeRequest)
     case backendHash(ReadTransaction)
-    case imageChunk(DatabaseImage, offset: UInt64, count: Int)
+    case snapshotPiece(SnapshotStream)
     case history(StoreView, [HistoryWish])
     case hashPassword(String)
     case checkPassword(String, hash: Bytes)
@@ -140,7 +142,7 @@ package enum ChoreResult: Sendable {
     case hashKV(Result<HashKVResult, MVCCError>)
     case range(Result<RangeAnswer, MVCCError>)
     case backendHash(Result<UInt32, BBoltError>)
-    case imageChunk([UInt8])
+    case snapshotPiece(SnapshotStream, messages: [Bytes])
     case history(Result<[HistoryPart], MVCCError>)
     case passwordHash(Result<Bytes, EtcdError>)
     case passwordMatches(Bool)

@@ -303,7 +303,10 @@ final class MemberLoop {
             metrics.isDefragmenting = false
             metrics.defragmentation.observe(commitSeconds)
             statistics = result.statistics
+            // The file that was has no name any more: whoever lets go of it last waits while the system frees all of it.
+            let last = Guarded(replica.apply.state.backend.fileReader)
             replica.committed(result)
+            Thread.detachNewThread { _ = last.take() }
             lane.defragmented(token, nil)
             logger.info(
                 "finished defragmentation",
@@ -480,10 +483,14 @@ extension MemberLoop: MemberState {
     var databaseStatistics: DatabaseStatistics { statistics }
     var lessor: Lessor { replica.apply.state.lessor }
 
+    func newSnapshotDigest() -> any SnapshotDigest { SHA256Hash() }
+
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
         try replica.apply.state.lessor.renew(id, now: Self.now())
     }
 }
+
+extension SHA256Hash: SnapshotDigest {}
 
 extension Chore {
     /// On the chores thread.
@@ -516,8 +523,9 @@ extension Chore {
             } catch {
                 return .history(.failure(error))
             }
-        case .imageChunk(let image, let offset, let count):
-            return .imageChunk(image.read(from: offset, count: count))
+        case .snapshotPiece(var stream):
+            let messages = stream.next()
+            return .snapshotPiece(stream, messages: messages)
         }
     }
 }
