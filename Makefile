@@ -3,7 +3,7 @@
 SWIFT ?= swift
 RELEASE = .build/release
 
-.PHONY: help tools build debug run test unit interop crash power faults simulate bench fuzz format lint clean protos
+.PHONY: help tools build debug run test unit interop crash power faults bench microbench fuzz format lint clean protos simulate
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,10 +27,10 @@ interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other m
 
 test: unit interop ## The whole suite
 
-crash: build ## Two hundred rounds of kill -9
+crash: build ## Two hundred rounds of kill -9 at random, two hundred at named steps
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_CRASH_ROUNDS=200 .venv/bin/python -m pytest Tests/Interop/test_disk.py -k kill_rounds
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCD_CRASH_ROUNDS=200 ETCD_CRASH_POINT_ROUNDS=15 .venv/bin/python -m pytest Tests/Interop/test_disk.py Tests/Interop/test_crash_points.py -k 'kill_rounds or every_step'
 
 power: build ## Fifty power cuts on a loop-mounted file system (as root)
 	@dev/install-tools.sh test
@@ -45,6 +45,9 @@ bench: build ## Compare with Go etcd, interleaved, as ratios
 	@dev/install-tools.sh test
 	dev/test-environment.sh
 	.venv/bin/python Benchmarks/bench.py --ours $(CURDIR)/$(RELEASE)/etcd
+
+microbench: tools ## Time and allocations of the hot pieces
+	SWIFT_ETCD_MICROBENCH=1 $(SWIFT) run -c release microbench
 
 format: ## Format the sources
 	$(SWIFT) format -i -r Sources Tests

@@ -18,6 +18,12 @@ let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swif
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let swiftASN1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -64,8 +70,11 @@ let targets: [Target] = [
     // Layer 8
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+    room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
     room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
-    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Membership", "Raft", "StateMachine", "Replica"]),
+    room("TransportSecurity", [nioCore, nioSSL, nioTLS, x509, swiftASN1, crypto]),
+    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
     // Layer 10
@@ -74,7 +83,7 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
+         "Credentials", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
@@ -98,7 +107,7 @@ let targets: [Target] = [
     tests("EtcdWireTests", ["Base", "Wire", "EtcdWire", protobuf]),
     tests("RaftTests", ["Base", "RaftWire", "Raft", "DataDriven", "RaftScenarios"], exclude: ["Scenarios"]),
     tests("SimulatedDiskTests", ["Base", "FileIO", "SimulatedDisk"]),
-    tests("SimulationTests", ["Simulation"]),
+    tests("SimulationTests", ["Base", "EtcdWire", "RaftWire", "Simulation"]),
     tests("RaftLogTests", ["Base", "Wire", "RaftWire", "FileIO", "RaftLog", "SimulatedDisk"]),
     tests("BBoltTests", ["Base", "FileIO", "BBolt", "SimulatedDisk"]),
     tests("BackendTests", ["Base", "FileIO", "SimulatedDisk", "BBolt", "Backend"]),
@@ -108,10 +117,12 @@ let targets: [Target] = [
     tests("MembershipTests", ["Base", "Membership"]),
     tests(
         "ReplicaTests",
-        ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "StateMachine", "Replica"]
+        ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "Auth", "StateMachine",
+         "Replica"]
     ),
     tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
+    tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
     tests("DataDrivenTests", ["DataDriven"]),
@@ -132,13 +143,31 @@ let fuzzing: [Target] =
             path: "Fuzz", swiftSettings: strict)
     ]
 
+// `make microbench` asks for the measurements of single pieces.
+let measuring: [Target] =
+    ProcessInfo.processInfo.environment["SWIFT_ETCD_MICROBENCH"] == nil
+    ? []
+    : [
+        .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
+        .executableTarget(
+            name: "microbench",
+            dependencies: [
+                "CAllocations", "Base", "Wire", "RaftWire", "EtcdWire", "FileIO", "BBolt", "Backend", "MVCC", "SimulatedDisk",
+            ],
+            path: "Benchmarks/Micro", swiftSettings: strict),
+    ]
+
 let package = Package(
     name: "swift-etcd",
     products: [.executable(name: "etcd", targets: ["EtcdMain"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.30.0"),
+        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.10.0"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
-    targets: targets + fuzzing
+    targets: targets + fuzzing + measuring
 )

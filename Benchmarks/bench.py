@@ -62,6 +62,7 @@ WORKLOADS = {
     "get linearizable 100x10": ("Range", GET, 100, 10, 60000),
     "range of 1000 10x1": ("Range", RANGE + field(7, 1), 10, 1, 1000),
     "txn 64x1": ("Txn", TXN, 64, 1, 15000),
+    "mixed 20 puts, 70 gets": None,
 }
 
 
@@ -99,6 +100,34 @@ def h2load(member, method, message, connections, streams, requests, folder):
     }
 
 
+def mixed(member, folder):
+    """Two writers for every seven readers, at once; the figures are of both together."""
+    halves = [("Put", PUT, 20, 4000, folder / "mixed-put"), ("Range", GET, 70, 14000, folder / "mixed-get")]
+    before, begun = cpu_seconds(member.process.pid), time.monotonic()
+    running = []
+    for method, message, connections, requests, body in halves:
+        body.write_bytes(frame(message))
+        log = body.with_suffix(".log")
+        log.unlink(missing_ok=True)
+        running.append((requests, log, subprocess.Popen(
+            ["h2load", "-n", str(requests), "-c", str(connections), "-m", "1", "-d", str(body), "-H", "content-type: application/grpc",
+             "-H", "te: trailers", f"--log-file={log}", f"http://{member.endpoint}/etcdserverpb.KV/{method}"],
+            stdout=subprocess.PIPE, text=True)))
+    latencies, total = [], 0
+    for requests, log, process in running:
+        output = process.communicate(timeout=300)[0]
+        if f"{requests} succeeded" not in output:
+            raise SystemExit(f"mixed failed: {output}")
+        total += requests
+        latencies += [int(line.split()[2]) for line in log.read_text().splitlines() if line]
+    seconds = time.monotonic() - begun
+    latencies.sort()
+    return {
+        "cpu_us": (cpu_seconds(member.process.pid) - before) / total * 1e6, "rps": total / seconds,
+        "p50_us": latencies[len(latencies) // 2], "p99_us": latencies[len(latencies) * 99 // 100], "seconds": seconds,
+    }
+
+
 def fill(member, keys, prefix="k", value_bytes=256, batch=100):
     value = base64.b64encode(b"x" * value_bytes).decode()
     for start in range(0, keys, batch):
@@ -112,12 +141,12 @@ def fill(member, keys, prefix="k", value_bytes=256, batch=100):
 
 def measure_requests(ours, theirs, rounds, folder):
     rows = {}
-    for name, (method, message, connections, streams, requests) in WORKLOADS.items():
+    for name, workload in WORKLOADS.items():
         samples = {"ours": [], "go": []}
         for number in range(rounds):
             order = [("ours", ours), ("go", theirs)]
             for side, member in order if number % 2 == 0 else order[::-1]:
-                samples[side].append(h2load(member, method, message, connections, streams, requests, folder))
+                samples[side].append(h2load(member, *workload, folder) if workload else mixed(member, folder))
         rows[name] = {
             side: {key: statistics.median(sample[key] for sample in list_) for key in list_[0]}
             for side, list_ in samples.items()

@@ -22,7 +22,7 @@ extension AuthStore {
         if subject.revision < revision { throw .oldRevision }
         guard let user = user(subject.user) else { throw .permissionDenied }
         if isRoot(user) { return }
-        guard covers(grants(of: user, kind), range) else { throw .permissionDenied }
+        guard let grants = grants(of: user), (kind == .read ? grants.read : grants.write).hold(range) else { throw .permissionDenied }
     }
 
     /// Refuses unless the subject holds the role root.
@@ -33,29 +33,35 @@ extension AuthStore {
         guard isRoot(user) else { throw .permissionDenied }
     }
 
-    private func grants(of user: User, _ kind: PermissionKind) -> [KeyRange] {
-        user.roles.flatMap { name in
-            (role(name)?.permissions ?? []).filter { kind == .read ? $0.kind.allowsRead : $0.kind.allowsWrite }.map(\.range)
+    package func isAdministrator(_ subject: AuthSubject?) -> Bool {
+        do throws(AuthError) {
+            try checkAdministrator(subject)
+            return true
+        } catch {
+            return false
         }
     }
 
-    /// Whether the ranges, joined where they touch, hold all of `wanted`.
-    private func covers(_ grants: [KeyRange], _ wanted: KeyRange) -> Bool {
-        // Half-open intervals; a nil end is open. A single key `k` is [k, k + zero byte).
-        typealias Interval = (start: Bytes, end: Bytes?)
-        func interval(_ range: KeyRange) -> Interval {
-            if range.isSingleKey { return (range.key, Bytes(range.key.array + [0])) }
-            return (range.key, range.isUnbounded ? nil : range.end)
+    /// Refuses only those of whom nothing is known.
+    package func checkAnyUser(_ subject: AuthSubject?) throws(AuthError) {
+        if isEnabled && subject == nil { throw .userEmpty }
+    }
+
+    /// Whether the user, by name alone, may read the range now: for what was allowed once and goes on.
+    package func isRangePermitted(_ user: String, _ range: KeyRange) -> Bool {
+        do throws(AuthError) {
+            try check(AuthSubject(user: user, revision: revision), .read, on: range)
+            return true
+        } catch {
+            return false
         }
-        let target = interval(wanted)
-        if let end = target.end, end <= target.start { return true }
-        var reached = target.start
-        for grant in grants.map(interval).sorted(by: { $0.start < $1.start }) {
-            if grant.start > reached { break }
-            guard let end = grant.end else { return true }
-            reached = max(reached, end)
-            if let wantedEnd = target.end, reached >= wantedEnd { return true }
-        }
-        return false
+    }
+
+    /// Finds a user to compare a password with.
+    package func userForPassword(_ name: String) throws(AuthError) -> User {
+        guard isEnabled else { throw .notEnabled }
+        guard let user = user(name) else { throw .failed }
+        if user.hasNoPassword == true { throw .noPasswordUser }
+        return user
     }
 }

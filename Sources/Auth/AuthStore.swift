@@ -50,6 +50,8 @@ package struct AuthStore: Sendable, Equatable {
     package private(set) var revision: UInt64 = 0
     private var users: [Bytes: User] = [:]
     private var roles: [Bytes: Role] = [:]
+    /// What each user may do by all roles together; follows `users` and `roles`.
+    private var grants: [Bytes: RangeGrants] = [:]
 
     package init() {}
 
@@ -59,6 +61,17 @@ package struct AuthStore: Sendable, Equatable {
         self.revision = revision
         for user in users { self.users[user.name] = user }
         for role in roles { self.roles[role.name] = role }
+        for user in users { refreshGrants(of: user) }
+    }
+
+    func grants(of user: User) -> RangeGrants? { grants[user.name] }
+
+    private mutating func refreshGrants(of user: User) {
+        grants[user.name] = RangeGrants(user.roles.flatMap { role($0)?.permissions ?? [] })
+    }
+
+    private mutating func refreshGrants(ofAllWith role: Bytes) {
+        for user in users.values where user.roles.contains(where: { Bytes($0) == role }) { refreshGrants(of: user) }
     }
 
     package func user(_ name: String) -> User? { users[Bytes(name)] }
@@ -111,6 +124,7 @@ package struct AuthStore: Sendable, Equatable {
     package mutating func deleteUser(_ name: String) throws(AuthError) -> [AuthRow] {
         if isEnabled && name == Self.rootName { throw .invalidManagement }
         guard let user = users.removeValue(forKey: Bytes(name)) else { throw .userNotFound }
+        grants[user.name] = nil
         return [AuthRow(table: .users, key: user.name, value: nil), raiseRevision()]
     }
 
@@ -145,6 +159,7 @@ package struct AuthStore: Sendable, Equatable {
 
     private mutating func put(_ user: User) -> [AuthRow] {
         users[user.name] = user
+        refreshGrants(of: user)
         return [AuthRow(table: .users, key: user.name, value: user.encoded), raiseRevision()]
     }
 
@@ -164,6 +179,7 @@ package struct AuthStore: Sendable, Equatable {
             guard var user = users[key], user.roles.contains(name) else { continue }
             user.roles.removeAll { $0 == name }
             users[key] = user
+            refreshGrants(of: user)
             rows.append(AuthRow(table: .users, key: key, value: user.encoded))
         }
         return rows + [raiseRevision()]
@@ -193,6 +209,7 @@ package struct AuthStore: Sendable, Equatable {
 
     private mutating func put(_ role: Role) -> [AuthRow] {
         roles[role.name] = role
+        refreshGrants(ofAllWith: role.name)
         return [AuthRow(table: .roles, key: role.name, value: role.encoded), raiseRevision()]
     }
 

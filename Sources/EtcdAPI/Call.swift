@@ -47,17 +47,20 @@ package struct CallMetadata: Sendable {
     package var clientVersion: String?
     /// The call came through the JSON gateway.
     package var isGateway: Bool
+    /// The common name of the client's certificate, where it showed one that was verified.
+    package var certificateName: String?
     /// When the client stops waiting; nil for never.
     package var deadline: Instant?
 
     package init(
         token: String? = nil, requiresLeader: Bool = false, clientVersion: String? = nil, isGateway: Bool = false,
-        deadline: Instant? = nil
+        certificateName: String? = nil, deadline: Instant? = nil
     ) {
         self.token = token
         self.requiresLeader = requiresLeader
         self.clientVersion = clientVersion
         self.isGateway = isGateway
+        self.certificateName = certificateName
         self.deadline = deadline
     }
 }

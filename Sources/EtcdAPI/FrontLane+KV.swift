@@ -11,6 +11,11 @@ import Wire
 extension FrontLane {
     /// A call with one request message. Streams of responses go through here, too.
     package func call(_ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
+        if metadata.token == nil || !member.isAuthEnabled { return start(rpc, request, metadata, sink) }
+        whenTokenIsKnown(metadata, sink) { [self] in start(rpc, request, metadata, sink) }
+    }
+
+    private func start(_ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         do throws(EtcdError) {
             try dispatch(rpc, request, metadata, sink)
         } catch {
@@ -41,13 +46,17 @@ extension FrontLane {
             try cluster(rpc, request, metadata, sink)
         case .leaseGrant, .leaseRevoke, .leaseTimeToLive, .leaseLeases:
             try lease(rpc, request, metadata, sink)
-        case .leaseKeepAlive: keepAlive(request, sink)
+        case .leaseKeepAlive: keepAlive(request, metadata, sink)
         case .watch: watch(request, metadata, sink)
         case .lock, .unlock: lock(rpc, request, metadata, PlainErrorSink(sink))
         case .electionCampaign, .electionProclaim, .electionLeader, .electionObserve, .electionResign:
             election(rpc, request, metadata, PlainErrorSink(sink))
         case .healthCheck, .healthWatch, .healthList:
             try health(rpc, request, sink)
+        case .authEnable, .authDisable, .authStatus, .authenticate, .authUserAdd, .authUserGet, .authUserList, .authUserDelete,
+            .authUserChangePassword, .authUserGrantRole, .authUserRevokeRole, .authRoleAdd, .authRoleGet, .authRoleList,
+            .authRoleDelete, .authRoleGrantPermission, .authRoleRevokePermission:
+            try authentication(rpc, request, metadata, sink)
         default:
             throw EtcdError(code: .unimplemented, message: "this server does not implement \(rpc.definition.method) yet")
         }
@@ -66,27 +75,41 @@ extension FrontLane {
 
     private func range(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         try RequestChecks.check(request)
-        try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
         if request.serializable {
-            tallyRead(.range, begun: now)
-            answer(request, sink)
+            tallyAnswer(.range, begun: now)
+            answer(request, metadata, sink)
         } else {
             if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }
-            afterBarrier(.range(request, sink))
+            afterBarrier(.range(request, metadata, sink))
         }
     }
 
-    func answer(_ request: RangeRequest, _ sink: any ReplySink) {
+    /// Permission is asked of the state that is read, hence behind the barrier.
+    func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) {
+        do throws(EtcdError) {
+            try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
+        } catch {
+            return sink.finish(error)
+        }
         let view = member.view
         if mayBeLarge(request) {
+            let stale = staleness()
             return runChore(.range(view, request)) { [self] result in
                 guard case .range(let outcome) = result else { return }
+                if stale() { return sink.finish(.authOldRevision) }
                 finish(outcome, sink)
             }
         }
         let outcome: Result<RangeAnswer, MVCCError>
         do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
         finish(outcome, sink)
+    }
+
+    /// Tells later whether users or roles have changed since now, so that what was allowed may be so no more.
+    func staleness() -> () -> Bool {
+        guard member.isAuthEnabled else { return { false } }
+        let revision = member.authRevision
+        return { [self] in member.authRevision != revision }
     }
 
     private func finish(_ outcome: Result<RangeAnswer, MVCCError>, _ sink: any ReplySink) {
@@ -110,15 +133,14 @@ extension FrontLane {
 
     private func rangeStream(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         try RequestChecks.checkStream(request)
-        try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
         if request.serializable {
-            try startStream(request, sink)
+            try startStream(request, metadata, sink)
         } else {
             afterBarrier(
                 .task { [self] outcome in
                     do throws(EtcdError) {
                         if case .failure(let error) = outcome { throw error }
-                        try startStream(request, sink)
+                        try startStream(request, metadata, sink)
                     } catch {
                         sink.finish(error)
                     }
@@ -126,10 +148,11 @@ extension FrontLane {
         }
     }
 
-    private func startStream(_ request: RangeRequest, _ sink: any ReplySink) throws(EtcdError) {
+    private func startStream(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
+        try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
         do throws(MVCCError) {
             let streamer = try RangeStreamer(request, on: member.view, targetSize: settings.requestBytesMax)
-            try pump(streamer, sink)
+            try pump(streamer, staleness(), sink)
         } catch {
             throw EtcdError(error)
         }
@@ -139,13 +162,13 @@ extension FrontLane {
     private static let streamQueueBytesMax = 1 << 20
 
     /// Sends pieces until the client's connection is full; goes on when it has drained.
-    private func pump(_ streamer: RangeStreamer, _ sink: any ReplySink) throws(MVCCError) {
+    private func pump(_ streamer: RangeStreamer, _ stale: @escaping () -> Bool, _ sink: any ReplySink) throws(MVCCError) {
         var streamer = streamer
         while !streamer.isFinished, sink.isOpen {
             if sink.queuedBytes > Self.streamQueueBytesMax {
                 let paused = streamer
                 sink.whenWritable { [self] in
-                    do throws(MVCCError) { try pump(paused, sink) } catch { sink.finish(EtcdError(error)) }
+                    do throws(MVCCError) { try pump(paused, stale, sink) } catch { sink.finish(EtcdError(error)) }
                 }
                 return
             }
@@ -155,7 +178,7 @@ extension FrontLane {
             writer.explicit(1, response)
             sink.send(writer.bytes)
         }
-        if streamer.isFinished { sink.finish(nil) }
+        if streamer.isFinished { sink.finish(stale() ? .authOldRevision : nil) }
     }
 
     // MARK: Transactions
@@ -167,10 +190,10 @@ extension FrontLane {
         guard TxnReader.isReadOnly(request) else {
             return propose(.txn, encoded, sink, metadata)
         }
-        try member.authorize(.txn(request), metadata)
         let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
             do throws(EtcdError) {
                 if case .failure(let error) = outcome { throw error }
+                try member.authorize(.txn(request), metadata)
                 let reply = try TxnReader(view: member.view).answer(request)
                 sink.succeed(message(reply.revision, reply.body))
             } catch {

@@ -1,5 +1,6 @@
 // The lease service. Grants and revocations go through the log; time is the primary's own.
 
+import Auth
 package import Base
 import EtcdWire
 import Lease
@@ -12,21 +13,28 @@ extension FrontLane {
         switch rpc {
         case .leaseGrant:
             var grant = try decode { () throws(WireError) in try LeaseGrantRequest(decoding: request) }
+            try member.authorize(.anyUser, metadata)
             if grant.id == 0 { grant.id = newLeaseID() }
             tally.grantedTTLs.append(grant.ttl)
             propose(.leaseGrant, grant.encoded(), sink, metadata)
         case .leaseRevoke:
             _ = try decode { () throws(WireError) in try LeaseRevokeRequest(decoding: request) }
+            try member.authorize(.anyUser, metadata)
             propose(.leaseRevoke, request, sink, metadata)
         case .leaseTimeToLive:
-            let id = try decode { () throws(WireError) in try LeaseQuery(request) }
+            let query = try decode { () throws(WireError) in try LeaseQuery(request) }
             try member.authorize(.anyUser, metadata)
+            // The keys are a secret, the time is none.
+            if query.wantsKeys { try member.authorize(.leaseKeys(query.id, .read), metadata) }
+            let stale = query.wantsKeys ? staleness() : { false }
             afterBarrier(
                 .task { [self] outcome in
-                    if case .failure(let error) = outcome { sink.finish(error) } else { timeToLive(id, sink) }
+                    if case .failure(let error) = outcome { return sink.finish(error) }
+                    if stale() { return sink.finish(.authOldRevision) }
+                    timeToLive(query, sink)
                 })
         case .leaseLeases:
-            try member.authorize(.anyUser, metadata)
+            try member.authorize(.allLeases, metadata)
             var writer = WireWriter()
             for id in member.lessor.byRemainingTime {
                 var lease = WireWriter()
@@ -53,11 +61,18 @@ extension FrontLane {
     }
 
     /// One message of a keepalive stream; the stream stays open whatever the answer.
-    package func keepAlive(_ request: Bytes, _ sink: any ReplySink) {
+    package func keepAlive(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         if isStopped { return sink.finish(.stopped) }
+        if metadata.token == nil || !member.isAuthEnabled { return renew(request, metadata, sink) }
+        whenTokenIsKnown(metadata, sink) { [self] in renew(request, metadata, sink) }
+    }
+
+    private func renew(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         let query: LeaseQuery
         do throws(EtcdError) {
             query = try decode { () throws(WireError) in try LeaseQuery(request) }
+            // Whoever may not write a key may not keep it alive either.
+            try member.authorize(.leaseKeys(query.id, .write), metadata)
             let ttl: Int64
             do throws(LeaseError) {
                 ttl = try member.renewLease(query.id)

@@ -4,6 +4,7 @@
 // A request is checked at the door, then either answered from the current view, or put behind a barrier, or proposed.
 // What waits is bounded by the request timeout: nothing is kept longer.
 
+package import Auth
 package import BBolt
 package import Base
 package import EtcdWire
@@ -31,6 +32,16 @@ package protocol MemberState: AnyObject {
     /// Starts a lease's time anew; on the primary.
     /// - Returns: the seconds it has now.
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64
+    var isAuthEnabled: Bool { get }
+    var tokenKind: TokenKind { get }
+    /// Unguessable letters for a token.
+    func newTokenPrefix() -> String
+    /// Who asks, as far as token or certificate say; nil for nobody, and for everybody while authentication is off.
+    func identify(_ metadata: CallMetadata) throws(EtcdError) -> AuthSubject?
+    /// Whether that user may read the range now; true while authentication is off.
+    func isRangePermitted(_ user: String, _ range: KeyRange) -> Bool
+    /// Someone to compare a password with.
+    func userForPassword(_ name: String) throws(EtcdError) -> User
     /// Asks permission rules; throws what the client is told.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
 }
@@ -40,7 +51,12 @@ package enum AuthorizationRequest: Sendable {
     case range(KeyRange)
     case txn(TxnRequest)
     case administration
+    /// Anybody who is somebody.
     case anyUser
+    /// All keys that hang on the lease.
+    case leaseKeys(LeaseID, PermissionKind)
+    /// Reading all keys that hang on any lease.
+    case allLeases
 }
 
 package struct FrontSettings: Sendable {
@@ -81,6 +97,17 @@ package enum Chore: Sendable {
     case backendHash(ReadTransaction)
     case imageChunk(DatabaseImage, offset: UInt64, count: Int)
     case history(StoreView, [HistoryWish])
+    case hashPassword(String)
+    case checkPassword(String, hash: Bytes)
+    case signToken(AuthSubject)
+
+    /// Slow for the processor, and asked for by anybody: kept off the thread that reads.
+    package var isCostly: Bool {
+        switch self {
+        case .hashPassword, .checkPassword, .signToken: true
+        default: false
+        }
+    }
 }
 
 package enum ChoreResult: Sendable {
@@ -89,6 +116,9 @@ package enum ChoreResult: Sendable {
     case backendHash(Result<UInt32, BBoltError>)
     case imageChunk([UInt8])
     case history(Result<[HistoryPart], MVCCError>)
+    case passwordHash(Result<Bytes, EtcdError>)
+    case passwordMatches(Bool)
+    case token(Result<String, EtcdError>)
 }
 
 package struct FrontOutbox: Sendable {
@@ -124,6 +154,8 @@ package final class FrontLane {
     var tasks: [UInt64: (ChoreResult) -> Void] = [:]
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
+    var parkedCalls: [ParkedCall] = []
+    var passwordsPending = 0
     /// Set while this member is stopping: everything is refused.
     package private(set) var isStopped = false
     private let headerPrefix: [UInt8]
@@ -144,7 +176,7 @@ package final class FrontLane {
 
     /// A read behind a barrier.
     enum WaitingRead {
-        case range(RangeRequest, any ReplySink)
+        case range(RangeRequest, CallMetadata, any ReplySink)
         case task((Result<Void, EtcdError>) -> Void)
     }
 
@@ -215,27 +247,42 @@ package final class FrontLane {
         if status.commit > member.appliedIndex + Self.applyGapMax { return sink.finish(.requestTooManyRequests) }
         nextRequest &+= 1
         let id = nextRequest
-        let data = InternalRaftRequest.encode(header: RequestHeader(id: id), kind: kind, request: request)
+        var header = RequestHeader(id: id)
+        // Those who log in are nobody yet.
+        if member.isAuthEnabled, kind != .authenticate {
+            do throws(EtcdError) {
+                if let subject = try member.identify(metadata) {
+                    header.username = subject.user
+                    header.authRevision = subject.revision
+                }
+            } catch {
+                return sink.finish(error)
+            }
+        }
+        let data = InternalRaftRequest.encode(header: header, kind: kind, request: request)
         if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
         proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: now + settings.requestTimeout, finish: finish)
         outbox.proposals.append(Proposal(data: data))
     }
 
-    /// Puts a request of the member's own into the log; nobody waits for it.
+    /// Puts a request of the member's own into the log; nobody waits for it. It may do what root may.
     package func proposeInternally(_ body: InternalRaftRequest.Body) {
         nextRequest &+= 1
-        outbox.proposals.append(
-            Proposal(data: InternalRaftRequest(header: RequestHeader(id: nextRequest), body: body).encoded()))
+        var header = RequestHeader(id: nextRequest)
+        if member.isAuthEnabled {
+            header.username = AuthStore.rootName
+            header.authRevision = member.authRevision
+        }
+        outbox.proposals.append(Proposal(data: InternalRaftRequest(header: header, body: body).encoded()))
     }
 
     package func deliver(_ replies: [AppliedReply]) {
+        defer { resumeParkedCalls() }
         for reply in replies {
             guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
-            if case .success = reply.outcome {
-                tally.finished.append(.init(type: .replicated(call.kind), succeeded: true, took: now - call.begun))
-            } else {
-                tally.finished.append(.init(type: .replicated(call.kind), succeeded: false, took: now - call.begun))
-            }
+            var succeeded = false
+            if case .success = reply.outcome { succeeded = true }
+            tallyAnswer(.replicated(call.kind), begun: call.begun, succeeded: succeeded)
             if let finish = call.finish {
                 finish(reply.outcome, self)
                 continue
@@ -271,7 +318,7 @@ package final class FrontLane {
             switch outcome {
             case .confirmed:
                 for (read, deadline) in reads {
-                    if case .range = read { tallyRead(.range, begun: deadline + (.zero - settings.requestTimeout)) }
+                    if case .range = read { tallyAnswer(.range, begun: deadline + (.zero - settings.requestTimeout)) }
                     run(read)
                 }
             case .leaderChanged:
@@ -283,20 +330,20 @@ package final class FrontLane {
         }
     }
 
-    func tallyRead(_ type: FrontTally.RequestType, begun: Instant, succeeded: Bool = true) {
-        tally.finished.append(.init(type: type, succeeded: succeeded, took: now - begun))
+    func tallyAnswer(_ type: FrontTally.RequestType, begun: Instant, succeeded: Bool = true) {
+        tally.finished.append((.init(type: type, succeeded: succeeded), now - begun))
     }
 
     private func run(_ read: WaitingRead) {
         switch read {
-        case .range(let request, let sink): answer(request, sink)
+        case .range(let request, let metadata, let sink): answer(request, metadata, sink)
         case .task(let body): body(.success(()))
         }
     }
 
     private func fail(_ read: WaitingRead, _ error: EtcdError) {
         switch read {
-        case .range(_, let sink): sink.finish(error)
+        case .range(_, _, let sink): sink.finish(error)
         case .task(let body): body(.failure(error))
         }
     }
@@ -306,6 +353,7 @@ package final class FrontLane {
     /// Lets go of what has waited too long; a few times a second.
     package func expire(now: Instant) {
         self.now = now
+        resumeParkedCalls()
         watches.tick(now)
         for (id, call) in proposals where call.deadline <= now {
             proposals[id] = nil
@@ -332,6 +380,8 @@ package final class FrontLane {
         openBarriers = [:]
         waitingReads = []
         for (read, _) in reads { fail(read, .stopped) }
+        for call in parkedCalls { call.sink.finish(.stopped) }
+        parkedCalls = []
         for sink in defragmentations.values { sink.finish(.stopped) }
         defragmentations = [:]
         tasks = [:]

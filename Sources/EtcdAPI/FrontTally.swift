@@ -4,11 +4,9 @@ import Base
 package import EtcdWire
 
 package struct FrontTally: Sendable {
-    /// Requests that were answered, with the time they took.
-    package struct Finished: Sendable {
+    package struct Request: Sendable, Hashable {
         package var type: RequestType
         package var succeeded: Bool
-        package var took: Duration
     }
 
     package enum RequestType: Sendable, Hashable {
@@ -26,7 +24,8 @@ package struct FrontTally: Sendable {
         }
     }
 
-    package var finished: [Finished] = []
+    /// Requests that were answered, with the time they took.
+    package var finished: [(request: Request, took: Duration)] = []
     /// Ranges that were carried out, and how long they took in all.
     package var ranges: UInt64 = 0
     package var failedRanges: UInt64 = 0

@@ -12,6 +12,7 @@ import Membership
 import NIOCore
 import NIOPosix
 import Replica
+import TransportSecurity
 package import ServerConfiguration
 package import ServerLog
 
@@ -21,8 +22,8 @@ package struct ServerStartError: Error, CustomStringConvertible {
 }
 
 package final class EtcdServer {
-    private let configuration: ServerConfiguration
-    private let logger: ServerLogger
+    let configuration: ServerConfiguration
+    let logger: ServerLogger
     private let group: MultiThreadedEventLoopGroup
     private let loop: any EventLoop
     private var member: NIOLoopBound<MemberLoop>?
@@ -53,11 +54,20 @@ package final class EtcdServer {
                 build: .init(gitSHA: "Not provided", processors: ProcessInfo.processInfo.activeProcessorCount),
                 memberInitialized: isInitialized))
 
+        let authenticator: Authenticator
+        do {
+            authenticator = try Authenticator(configuration, logger)
+        } catch {
+            throw ServerStartError(description: "\(error)")
+        }
         let settings = try bootstrapSettings(isInitialized: isInitialized)
         let ready = DispatchSemaphore(value: 0)
         let (configuration, logger, loop) = (configuration, logger, loop)
+        let tls = try clientTLSSettings().map { settings in
+            try loop.submit { NIOLoopBound(try ServerTLS(settings), eventLoop: loop) }.wait()
+        }
         member = try loop.submit {
-            let member = try MemberLoop.bootstrap(settings, configuration, logger, loop)
+            let member = try MemberLoop.bootstrap(settings, configuration, authenticator, logger, loop)
             member.whenReady = { ready.signal() }
             member.start()
             member.announce()
@@ -67,10 +77,15 @@ package final class EtcdServer {
             member.turn()
             return NIOLoopBound(member, eventLoop: loop)
         }.wait()
-        try bindClients()
+        try bindClients(tls)
         ready.wait()
         try resumeListeners()
         for url in listen.clientURLs {
+            if url.isTLS {
+                logger.info(
+                    "serving client traffic securely", [.string("traffic", "grpc+http"), .string("address", url.host)])
+                continue
+            }
             logger.info(
                 "serving client traffic insecurely; this is strongly discouraged!",
                 [.string("traffic", "grpc+http"), .string("address", url.host)])
@@ -147,22 +162,29 @@ package final class EtcdServer {
 
     // MARK: Listeners
 
-    private func bindClients() throws {
+    private func bindClients(_ tls: NIOLoopBound<ServerTLS>?) throws {
         guard let member else { return }
-        let bootstrap = ServerBootstrap(group: loop)
+        for url in configuration.listen.clientURLs + configuration.listen.metricsURLs {
+            listeners.append(try bind(clientBootstrap(member, tls, isTLS: url.isTLS), url))
+        }
+    }
+
+    private func clientBootstrap(
+        _ member: NIOLoopBound<MemberLoop>, _ tls: NIOLoopBound<ServerTLS>?, isTLS: Bool
+    ) -> ServerBootstrap {
+        let logger = logger
+        return ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             // Connections wait in the backlog until the member serves.
             .serverChannelOption(.autoRead, value: false)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(member.value.door))
+                    try Self.prepare(channel, member.value.door, isTLS ? tls?.value : nil, logger)
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 1)
-        for url in configuration.listen.clientURLs { listeners.append(try bind(bootstrap, url)) }
-        for url in configuration.listen.metricsURLs { listeners.append(try bind(bootstrap, url)) }
     }
 
     private func bind(_ bootstrap: ServerBootstrap, _ url: EndpointURL) throws -> any Channel {
@@ -232,7 +254,8 @@ package final class EtcdServer {
 extension MemberLoop {
     /// Reads the directory and builds the member; blocks.
     static func bootstrap(
-        _ settings: BootstrapSettings, _ configuration: ServerConfiguration, _ logger: ServerLogger, _ loop: any EventLoop
+        _ settings: BootstrapSettings, _ configuration: ServerConfiguration, _ authenticator: Authenticator, _ logger: ServerLogger,
+        _ loop: any EventLoop
     ) throws -> MemberLoop {
         let begun = DispatchTime.now().uptimeNanoseconds
         let bootstrap = Bootstrap(settings, fileSystem: POSIXFileSystem()) { event in
@@ -245,7 +268,7 @@ extension MemberLoop {
         return member.split { replica, log, commit in
             MemberLoop(
                 replica: replica, log: log, commit: commit, identity: identity, statistics: statistics, eventLoop: loop,
-                configuration: configuration, logger: logger)
+                configuration: configuration, authenticator: authenticator, logger: logger)
         }
     }
 
@@ -277,7 +300,6 @@ extension MemberLoop {
                 ])
         case .repairedLog(let reason): logger.info("repaired WAL", [.error(reason)])
         case .storeRestored(let revision):
-            logger.warn("simple token is not cryptographically signed")
             logger.info("kvstore restored", [.int("current-rev", revision)])
         case .removedTemporary(let name): logger.warn("removed a file of an interrupted write", [.string("path", name)])
         }

@@ -1,6 +1,7 @@
 // What a member does of its own accord: publishes itself, settles the cluster's version, raises alarms, lets leases
 // expire, compacts on schedule, deletes old files.
 
+import Auth
 import MVCC
 import EtcdAPI
 import Lease
@@ -187,6 +188,7 @@ extension MemberLoop {
 
     func monitorHalfSecond() {
         let now = Self.now()
+        replica.apply.state.tokens.expire(now: now)
         if raftStatus.role == .leader {
             for id in replica.apply.state.lessor.expired(now: now, retryAfter: .seconds(7)) {
                 metrics.leasesExpired += 1

@@ -8,6 +8,7 @@ import Auth
 import BBolt
 import Backend
 import Base
+import Credentials
 import EtcdAPI
 import EtcdWire
 import Foundation
@@ -43,10 +44,14 @@ final class MemberLoop {
     private(set) var lane: FrontLane!
     private(set) var door: FrontDoor!
     let metrics = MemberMetrics()
+    let authenticator: Authenticator
+    var verifiedTokens = VerifiedTokens()
     private var inbox: Mailbox<LoopMessage>!
     private var logThread: LaneThread<LogRequest>!
     private var commitThread: LaneThread<CommitRequest>!
     private var choreThread: LaneThread<(UInt64, Chore)>!
+    private var passwordThread: LaneThread<(UInt64, Chore)>!
+    private let isEnding = Flag()
     private let logLane: Guarded<LogLane>
     private let commitLane: Guarded<CommitLane>
     private var deferredLog: [LogRequest] = []
@@ -62,8 +67,9 @@ final class MemberLoop {
     init(
         replica: consuming CompactReplica, log: consuming sending LogLane, commit: consuming sending CommitLane,
         identity: (cluster: ClusterID, member: MemberID), statistics: DatabaseStatistics, eventLoop: any EventLoop,
-        configuration: ServerConfiguration, logger: ServerLogger
+        configuration: ServerConfiguration, authenticator: Authenticator, logger: ServerLogger
     ) {
+        self.authenticator = authenticator
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.logger = logger
@@ -111,12 +117,17 @@ final class MemberLoop {
                 return false
             }
         }
-        choreThread = LaneThread(name: "etcd-chores") { batch in
+        choreThread = LaneThread(name: "etcd-chores") { [authenticator] batch in
             for (token, chore) in batch {
                 let begun = DispatchTime.now().uptimeNanoseconds
-                let result = chore.run()
+                let result = chore.run(authenticator)
                 inbox.post(.chore(token, result, seconds: Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9))
             }
+            return true
+        }
+        passwordThread = LaneThread(name: "etcd-passwords") { [authenticator, isEnding] batch in
+            // Nobody waits for the many that may be queued when the member stops.
+            for (token, chore) in batch where !isEnding.isSet { inbox.post(.chore(token, chore.run(authenticator), seconds: 0)) }
             return true
         }
         let requests = configuration.requests
@@ -135,6 +146,7 @@ final class MemberLoop {
             lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
             metrics: { [unowned self] in metrics.page(self) })
         door.requestsArrived = { [unowned self] in scheduleTurn() }
+        replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
         startTimers()
     }
 
@@ -278,7 +290,7 @@ final class MemberLoop {
         for proposal in out.proposals { replica.consensus.propose(proposal) }
         for id in out.barriers { replica.consensus.barrier(id) }
         for token in out.flushes { replica.apply.flush(token) }
-        for (token, chore) in out.chores { choreThread.post((token, chore)) }
+        for (token, chore) in out.chores { (chore.isCostly ? passwordThread : choreThread)?.post((token, chore)) }
         for token in out.defragmentations {
             logger.info("defragmenting", [.uint("current-db-size-bytes", statistics.sizeBytes)])
             metrics.isDefragmenting = true
@@ -391,6 +403,8 @@ final class MemberLoop {
         flushLog()
         commitThread.post(contentsOf: out.commit)
         choreThread.stop()
+        isEnding.set()
+        passwordThread.stop()
         logThread.stop()
         commitThread.stop()
         logLane.close { (lane: consuming LogLane) in try? lane.close() }
@@ -416,23 +430,19 @@ extension MemberLoop: MemberState {
     var storageVersion: SemanticVersion? { replica.apply.state.storageVersion }
     var databaseStatistics: DatabaseStatistics { statistics }
     var lessor: Lessor { replica.apply.state.lessor }
-    var authRevision: UInt64 { replica.apply.state.auth.revision }
 
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
         try replica.apply.state.lessor.renew(id, now: Self.now())
-    }
-
-    /// Tokens are not built yet: with authentication on, nobody is anybody, and only what needs no user gets through.
-    func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError) {
-        guard replica.apply.state.auth.isEnabled else { return }
-        throw .userEmpty
     }
 }
 
 extension Chore {
     /// On the chores thread.
-    func run() -> ChoreResult {
+    func run(_ authenticator: Authenticator) -> ChoreResult {
         switch self {
+        case .hashPassword(let password): return .passwordHash(authenticator.hash(password))
+        case .checkPassword(let password, let hash): return .passwordMatches(PasswordHash.matches(password, hash))
+        case .signToken(let subject): return .token(authenticator.sign(subject))
         case .hashKV(let view, let revision):
             do throws(MVCCError) {
                 return .hashKV(.success(try view.hashKV(revision)))

@@ -71,9 +71,13 @@ extension MemberMetrics {
         page.gauge("etcd_debugging_auth_revision", "Revision of users, roles and permissions.", member.authRevision)
         page.counter("etcd_server_health_success", "Health checks passed.", member.door.healthSuccesses)
         page.counter("etcd_server_health_failures", "Health checks failed.", member.door.healthFailures)
-        page.histogram("etcd_server_apply_duration_seconds", "Time to apply a request.", apply)
-        page.histogram("etcd_server_request_duration_seconds", "Time from a request's arrival to its answer.", requests)
-        page.histogram("etcd_server_range_duration_seconds", "Time to read a range.", ranges)
+        page.histogram("etcd_server_apply_duration_seconds", "Time to apply a request.", apply) {
+            "op=\"\($0.kind?.metricName ?? "unknown")\",success=\"\($0.succeeded)\",version=\"v3\""
+        }
+        page.histogram("etcd_server_request_duration_seconds", "Time from a request's arrival to its answer.", requests) {
+            "success=\"\($0.succeeded)\",type=\"\($0.type.name)\""
+        }
+        page.histogram("etcd_server_range_duration_seconds", "Time to read a range.", ranges) { "success=\"\($0)\"" }
         page.counter("etcd_debugging_server_lease_expired_total", "Leases that ran out.", leasesExpired)
         page.counter("etcd_debugging_lease_granted_total", "Leases granted.", leasesGranted)
         page.counter("etcd_debugging_lease_revoked_total", "Leases revoked.", leasesRevoked)

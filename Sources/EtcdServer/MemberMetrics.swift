@@ -25,9 +25,9 @@ final class MemberMetrics {
     var leaseTTL = Histogram(start: 1, factor: 2, count: 24)
     var watchDelivery = Histogram(start: 0.001, factor: 2, count: 14)
     var watchDeliveryPerEvent = Histogram(start: 0.001, factor: 2, count: 14)
-    var apply = HistogramFamily(Histogram(start: 0.0001, factor: 2, count: 20))
-    var requests = HistogramFamily(Histogram(start: 0.001, factor: 2, count: 14))
-    var ranges = HistogramFamily(Histogram(start: 0.0001, factor: 2, count: 20))
+    var apply = HistogramFamily<AppliedRequest>(Histogram(start: 0.0001, factor: 2, count: 20))
+    var requests = HistogramFamily<FrontTally.Request>(Histogram(start: 0.001, factor: 2, count: 14))
+    var ranges = HistogramFamily<Bool>(Histogram(start: 0.0001, factor: 2, count: 20))
 
     var proposalsPending = 0
     var proposalsFailed = 0
@@ -61,8 +61,7 @@ final class MemberMetrics {
         var counts: [AppliedRequest: UInt64] = [:]
         for request in applied { counts[request, default: 0] += 1 }
         for (request, count) in counts {
-            apply.observe(
-                "op=\"\(request.kind?.metricName ?? "unknown")\",success=\"\(request.succeeded)\",version=\"v3\"", each, times: count)
+            apply.observe(request, each, times: count)
             guard request.succeeded else { continue }
             switch request.kind {
             case .txn: transactions += count
@@ -89,12 +88,12 @@ final class MemberMetrics {
 
     func note(_ tally: FrontTally) {
         for request in tally.finished {
-            requests.observe("success=\"\(request.succeeded)\",type=\"\(request.type.name)\"", seconds(request.took))
+            requests.observe(request.request, seconds(request.took))
         }
         rangesDone += tally.ranges
         // A range has no clock of its own: those of a turn count as the loop's shortest time.
-        if tally.ranges > 0 { ranges.observe("success=\"true\"", 0, times: tally.ranges) }
-        if tally.failedRanges > 0 { ranges.observe("success=\"false\"", 0, times: tally.failedRanges) }
+        if tally.ranges > 0 { ranges.observe(true, 0, times: tally.ranges) }
+        if tally.failedRanges > 0 { ranges.observe(false, 0, times: tally.failedRanges) }
         leasesRenewed += tally.keepAlives
         failedBarriers += tally.failedBarriers
         for reason in tally.promotionFailures { promotionFailures[reason, default: 0] += 1 }

@@ -56,8 +56,9 @@ package final class FrontDoor {
         if !lane.outbox.isEmpty { requestsArrived() }
     }
 
-    func makeHTTP2Handler() -> HTTP2ServerHandler {
-        let application = GRPCApplication(self)
+    /// - Parameter certificateName: the common name of the client's verified certificate.
+    func makeHTTP2Handler(certificateName: String? = nil) -> HTTP2ServerHandler {
+        let application = GRPCApplication(self, certificateName: certificateName)
         let handler = HTTP2ServerHandler(application: application, settings: settings.http2)
         handler.whenDirty = { [weak self] handler in
             guard let self else { return }

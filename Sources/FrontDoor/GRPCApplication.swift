@@ -8,15 +8,17 @@ import NIOCore
 
 final class GRPCApplication: HTTP2ServerApplication {
     private let frontDoor: FrontDoor
+    private let certificateName: String?
     weak var handler: HTTP2ServerHandler?
 
-    init(_ frontDoor: FrontDoor) {
+    init(_ frontDoor: FrontDoor, certificateName: String?) {
         self.frontDoor = frontDoor
+        self.certificateName = certificateName
     }
 
     func started(_ stream: ServerStream) {
         guard let rpc = RPC(path: stream.head.path) else { return refuse(stream) }
-        stream.context = GRPCCall(rpc, stream, frontDoor.statistics)
+        stream.context = GRPCCall(rpc, stream, frontDoor.statistics, certificateName: certificateName)
     }
 
     private func refuse(_ stream: ServerStream) {
@@ -40,7 +42,7 @@ final class GRPCApplication: HTTP2ServerApplication {
         frontDoor.statistics.received(call.rpc, bytes.count)
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
-        case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call)
+        case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call.metadata, call)
         case .watch: frontDoor.lane.watch(bytes, call.metadata, call)
         default:
             guard !call.hasRequest else { return }
@@ -99,14 +101,14 @@ final class GRPCCall: ReplySink {
     private let statistics: CallStatistics
     private var isCounted = false
 
-    init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics) {
+    init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics, certificateName: String?) {
         self.statistics = statistics
         self.rpc = rpc
         self.stream = stream
-        var metadata = CallMetadata()
+        var metadata = CallMetadata(certificateName: certificateName)
         for (name, value) in stream.head.fields {
             switch name {
-            case "token": metadata.token = value
+            case "token": metadata.token = value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value
             case "authorization":
                 if metadata.token == nil { metadata.token = value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value }
             case "hasleader": metadata.requiresLeader = value == "true"

@@ -56,7 +56,7 @@ final class GatewayCall: ReplySink {
                 do throws(JSONScanError) { value = try scanner.next() } catch { throw GatewayJSON.failure(error) }
                 guard let value else { break }
                 let message = try GatewayJSON.request(value: value, of: rpc)
-                if rpc == .watch { lane.watch(message, metadata, call) } else { lane.keepAlive(message, call) }
+                if rpc == .watch { lane.watch(message, metadata, call) } else { lane.keepAlive(message, metadata, call) }
             }
             // Watches go on until the client leaves.
             if rpc != .watch { call.finish(nil) }

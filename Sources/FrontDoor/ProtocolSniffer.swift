@@ -11,6 +11,8 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
     private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
     private let frontDoor: FrontDoor
+    /// The common name of the client's verified certificate.
+    package var certificateName: String?
     private var seen = ByteBuffer()
     private var isDecided = false
 
@@ -32,7 +34,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         let pipeline = context.pipeline.syncOperations
         do {
             if isHTTP2 {
-                try pipeline.addHandler(frontDoor.makeHTTP2Handler(), position: .last)
+                try pipeline.addHandler(frontDoor.makeHTTP2Handler(certificateName: certificateName), position: .last)
             } else {
                 try pipeline.configureHTTPServerPipeline(position: .last, withErrorHandling: true)
                 try pipeline.addHandler(HTTP1Handler(frontDoor), position: .last)

@@ -39,21 +39,23 @@ package struct Histogram: Sendable {
     }
 }
 
-/// A histogram for each value of a set of labels.
-package struct HistogramFamily: Sendable {
+/// A histogram for each value of a set of labels. Labels become text when the page is asked for, not when something is
+/// observed.
+package struct HistogramFamily<Key: Hashable & Sendable>: Sendable {
     private let empty: Histogram
-    private var members: [String: Histogram] = [:]
+    private var members: [Key: Histogram] = [:]
 
     package init(_ empty: Histogram) {
         self.empty = empty
     }
 
-    /// - Parameter labels: as they stand between the braces.
-    package mutating func observe(_ labels: String, _ value: Double, times: UInt64 = 1) {
-        members[labels, default: empty].observe(value, times: times)
+    package mutating func observe(_ key: Key, _ value: Double, times: UInt64 = 1) {
+        members[key, default: empty].observe(value, times: times)
     }
 
-    var sorted: [(key: String, value: Histogram)] { members.sorted { $0.key < $1.key } }
+    func sorted(_ labels: (Key) -> String) -> [(labels: String, histogram: Histogram)] {
+        members.map { (labels($0.key), $0.value) }.sorted { $0.0 < $1.0 }
+    }
 }
 
 /// As Go prints a float: whole numbers without a fraction.

@@ -45,8 +45,11 @@ package struct MetricPage: ~Copyable {
         blocks.append((name, text))
     }
 
-    package mutating func histogram(_ name: String, _ help: String, _ family: HistogramFamily) {
-        let members = family.sorted
+    /// - Parameter labels: as they stand between the braces.
+    package mutating func histogram<Key>(
+        _ name: String, _ help: String, _ family: HistogramFamily<Key>, labels: (Key) -> String
+    ) {
+        let members = family.sorted(labels)
         guard !members.isEmpty else { return }
         var text = head(name, "histogram", help)
         for (labels, histogram) in members { histogram.write(name, labels, to: &text) }

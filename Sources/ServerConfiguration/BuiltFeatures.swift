@@ -34,22 +34,13 @@ package enum BuiltFeatures {
             changed("discovery-cert"), changed("discovery-key"), changed("discovery-cacert"),
             changed("discovery-user"), changed("discovery-password"), changed("discovery-fallback"),
             // TLS
-            changed("cert-file"), changed("key-file"), changed("client-cert-file"), changed("client-key-file"),
-            changed("client-cert-auth"), changed("client-crl-file"), changed("client-cert-allowed-hostname"),
-            changed("trusted-ca-file"), changed("auto-tls"), changed("peer-cert-file"), changed("peer-key-file"),
+            changed("client-cert-file"), changed("client-key-file"),
+            changed("peer-cert-file"), changed("peer-key-file"),
             changed("peer-client-cert-file"), changed("peer-client-key-file"), changed("peer-client-cert-auth"),
             changed("peer-trusted-ca-file"), changed("peer-auto-tls"), changed("peer-crl-file"),
             changed("peer-cert-allowed-cn"), changed("peer-cert-allowed-hostname"),
-            changed("peer-skip-client-san-verification"), changed("cipher-suites"), changed("tls-min-version"),
-            changed("tls-max-version"), changed("self-signed-cert-validity"),
-            asked("listen-client-urls", "https") { $0.listen.clientURLs.contains(where: \.isTLS) },
+            changed("peer-skip-client-san-verification"),
             asked("listen-peer-urls", "https") { $0.listen.peerURLs.contains(where: \.isTLS) },
-            asked("listen-metrics-urls", "https") { $0.listen.metricsURLs.contains(where: \.isTLS) },
-            // Auth
-            asked("auth-token", "kinds other than simple") { configuration in
-                let kind = configuration.auth.token.split(separator: ",", omittingEmptySubsequences: false).first
-                return !["", "simple"].contains(kind ?? "")
-            },
             // Observation
             changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),

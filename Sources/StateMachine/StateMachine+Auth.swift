@@ -2,15 +2,16 @@
 
 package import Auth
 import Backend
-import Base
+package import Base
 package import EtcdWire
-import Lease
 import Wire
 
 extension StateMachine {
-    mutating func applyAuth(_ kind: RaftRequestKind, _ bytes: Bytes) throws(RequestFailure) -> Reply {
+    mutating func applyAuth(
+        _ kind: RaftRequestKind, _ bytes: Bytes, index: LogIndex, now: Instant
+    ) throws(RequestFailure) -> Reply {
         do {
-            return try apply(kind, bytes)
+            return try apply(kind, bytes, index, now)
         } catch let error as AuthError {
             throw .answer(EtcdError(error))
         } catch {
@@ -19,11 +20,16 @@ extension StateMachine {
         }
     }
 
-    private mutating func apply(_ kind: RaftRequestKind, _ bytes: Bytes) throws -> Reply {
+    private mutating func apply(_ kind: RaftRequestKind, _ bytes: Bytes, _ index: LogIndex, _ now: Instant) throws -> Reply {
         let done = Reply(revision: 0)
         switch kind {
         case .authEnable: save(try auth.enable())
-        case .authDisable: save(auth.disable())
+        case .authDisable:
+            save(auth.disable())
+            tokens.removeAll()
+        case .authenticate:
+            let request = try Etcdserverpb_InternalAuthenticateRequest(decoding: bytes)
+            return try authenticate(request.name, prefix: request.simpleToken, index, now)
         case .authStatus:
             var writer = WireWriter()
             writer.field(2, auth.isEnabled)
@@ -34,10 +40,14 @@ extension StateMachine {
             save(
                 try auth.addUser(
                     request.name, password: Base64.decode(request.hashedPassword), noPassword: request.options.noPassword))
-        case .authUserDelete: save(try auth.deleteUser(try Etcdserverpb_AuthUserDeleteRequest(decoding: bytes).name))
+        case .authUserDelete:
+            let name = try Etcdserverpb_AuthUserDeleteRequest(decoding: bytes).name
+            save(try auth.deleteUser(name))
+            tokens.invalidate(user: name)
         case .authUserChangePassword:
             let request = try Etcdserverpb_AuthUserChangePasswordRequest(decoding: bytes)
             save(try auth.changePassword(request.name, password: Base64.decode(request.hashedPassword)))
+            tokens.invalidate(user: request.name)
         case .authUserGrantRole:
             let request = try Etcdserverpb_AuthUserGrantRoleRequest(decoding: bytes)
             save(try auth.grant(role: request.role, to: request.user))
@@ -81,6 +91,22 @@ extension StateMachine {
         return done
     }
 
+    /// The password was compared by the member that proposed this; every member learns the token.
+    private mutating func authenticate(
+        _ name: String, prefix: String, _ index: LogIndex, _ now: Instant
+    ) throws(AuthError) -> Reply {
+        guard auth.isEnabled else { throw .notEnabled }
+        guard let user = auth.user(name), user.hasNoPassword != true else { throw .failed }
+        var writer = WireWriter()
+        // Signed tokens need no place in the log: the member that answers makes them.
+        if !prefix.isEmpty {
+            let token = SimpleTokens.token(prefix: prefix, index: index)
+            tokens.assign(token, to: name, now: now)
+            writer.field(2, token)
+        }
+        return Reply(revision: 0, body: writer.bytes)
+    }
+
     private mutating func save(_ rows: [AuthRow]) {
         for row in rows {
             let bucket: Bucket =
@@ -95,76 +121,6 @@ extension StateMachine {
                 backend.delete(bucket, key: row.key)
             }
         }
-    }
-
-    // MARK: Permissions, asked again when the request is applied
-
-    func checkPermissions(_ body: InternalRaftRequest.Body, _ subject: AuthSubject?) throws(RequestFailure) {
-        guard auth.isEnabled else { return }
-        do throws(AuthError) {
-            switch body {
-            case .put(let put): try check(put, subject)
-            case .range(let range): try auth.check(subject, .read, on: KeyRange(key: range.key, end: range.rangeEnd))
-            case .deleteRange(let delete): try check(delete, subject)
-            case .txn(let txn): try check(txn, subject)
-            case .leaseRevoke(let revoke): try checkKeys(of: revoke.id, subject)
-            case .encoded(let kind, let bytes): try check(kind, bytes, subject)
-            default: break
-            }
-        } catch {
-            throw .answer(EtcdError(error))
-        }
-    }
-
-    private func check(_ put: PutRequest, _ subject: AuthSubject?) throws(AuthError) {
-        try auth.check(subject, .write, on: KeyRange(key: put.key))
-        if put.lease != 0 { try checkKeys(of: put.lease, subject) }
-        if put.prevKV { try auth.check(subject, .read, on: KeyRange(key: put.key)) }
-    }
-
-    private func check(_ delete: DeleteRangeRequest, _ subject: AuthSubject?) throws(AuthError) {
-        let range = KeyRange(key: delete.key, end: delete.rangeEnd)
-        try auth.check(subject, .write, on: range)
-        if delete.prevKV { try auth.check(subject, .read, on: range) }
-    }
-
-    private func check(_ txn: TxnRequest, _ subject: AuthSubject?) throws(AuthError) {
-        for compare in txn.compare {
-            try auth.check(subject, .read, on: KeyRange(key: compare.key, end: compare.rangeEnd))
-        }
-        for operation in txn.success + txn.failure {
-            switch operation {
-            case .range(let range): try auth.check(subject, .read, on: KeyRange(key: range.key, end: range.rangeEnd))
-            case .put(let put): try check(put, subject)
-            case .deleteRange(let delete): try check(delete, subject)
-            case .txn(let nested): try check(nested, subject)
-            case .none: break
-            }
-        }
-    }
-
-    /// Whoever hangs a key on a lease, or revokes it, must be allowed to write all that hangs there already.
-    private func checkKeys(of lease: LeaseID, _ subject: AuthSubject?) throws(AuthError) {
-        for key in lessor.leases[lease]?.sortedKeys ?? [] {
-            try auth.check(subject, .write, on: KeyRange(key: key))
-        }
-    }
-
-    /// Administration is root's; everybody may look at themselves.
-    private func check(_ kind: RaftRequestKind, _ bytes: Bytes, _ subject: AuthSubject?) throws(AuthError) {
-        switch kind {
-        case .authenticate, .authStatus: return
-        case .authUserGet:
-            if let subject, let request = try? Etcdserverpb_AuthUserGetRequest(decoding: bytes), request.name == subject.user { return }
-        case .authRoleGet:
-            if let subject, let request = try? Etcdserverpb_AuthRoleGetRequest(decoding: bytes),
-                auth.user(subject.user)?.roles.contains(request.role) == true
-            {
-                return
-            }
-        default: break
-        }
-        try auth.checkAdministrator(subject)
     }
 }
 
@@ -194,9 +150,25 @@ extension EtcdError {
 }
 
 /// Standard base64 with padding: how password hashes travel.
-enum Base64 {
+package enum Base64 {
+    private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+    package static func encode(_ bytes: Bytes) -> String {
+        var text: [UInt8] = []
+        let array = bytes.array
+        for begin in stride(from: 0, to: array.count, by: 3) {
+            let group = array[begin..<min(begin + 3, array.count)]
+            var buffer: UInt32 = 0
+            for place in 0..<3 { buffer = buffer << 8 | UInt32(place < group.count ? group[begin + place] : 0) }
+            for place in 0..<4 {
+                text.append(place <= group.count ? digits[Int(buffer >> UInt32(18 - 6 * place) & 63)] : UInt8(ascii: "="))
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
     /// Nil where the text is none.
-    static func decode(_ text: String) -> Bytes? {
+    package static func decode(_ text: String) -> Bytes? {
         var output: [UInt8] = []
         var (buffer, bits): (UInt32, Int) = (0, 0)
         let digits = Array(text.utf8)

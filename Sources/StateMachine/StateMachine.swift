@@ -28,6 +28,8 @@ package struct StateMachine: ~Copyable {
     package var membership: Membership
     package internal(set) var alarms: AlarmSet
     package internal(set) var storageVersion: SemanticVersion?
+    /// Unsigned tokens of clients. Memory alone: no part of what the file holds.
+    package var tokens = SimpleTokens()
     let limits: StateMachineLimits
     /// The file's size as the last commit left it, for the quota.
     package var databaseSizeBytes: UInt64 = 0
@@ -93,7 +95,7 @@ package struct StateMachine: ~Copyable {
         var compaction: Int64?
         let outcome: Result<Reply, EtcdError>
         do throws(RequestFailure) {
-            outcome = .success(try apply(request, wantsReply: wantsReply, now: now, &compaction))
+            outcome = .success(try apply(request, index: entry.index, wantsReply: wantsReply, now: now, &compaction))
         } catch {
             switch error {
             case .answer(let answer): outcome = .failure(answer)
@@ -118,7 +120,7 @@ package struct StateMachine: ~Copyable {
     }
 
     private mutating func apply(
-        _ request: InternalRaftRequest, wantsReply: Bool, now: Instant, _ compaction: inout Int64?
+        _ request: InternalRaftRequest, index: LogIndex, wantsReply: Bool, now: Instant, _ compaction: inout Int64?
     ) throws(RequestFailure) -> Reply {
         switch request.body {
         case .clusterVersionSet(let set):
@@ -134,7 +136,7 @@ package struct StateMachine: ~Copyable {
         default: break
         }
         let subject = request.header.flatMap { header in
-            header.username.isEmpty ? nil : AuthSubject(user: header.username, revision: header.authRevision)
+            header.username.isEmpty && header.authRevision == 0 ? nil : AuthSubject(user: header.username, revision: header.authRevision)
         }
         try checkAlarms(request.body)
         try checkPermissions(request.body, subject)
@@ -153,7 +155,7 @@ package struct StateMachine: ~Copyable {
         case .leaseGrant(let grant): return try applyGrant(grant, now: now)
         case .leaseRevoke(let revoke): return try applyRevoke(revoke)
         case .leaseCheckpoint(let checkpoints): return applyCheckpoints(checkpoints, now: now)
-        case .encoded(let kind, let bytes): return try applyAuth(kind, bytes)
+        case .encoded(let kind, let bytes): return try applyAuth(kind, bytes, index: index, now: now)
         default: return Reply(revision: 0)
         }
     }

@@ -25,11 +25,11 @@ struct MetricPageTests {
 
     @Test("families show each set of labels, and nothing while they have none")
     func families() {
-        var family = HistogramFamily(Histogram(start: 1, factor: 2, count: 1))
+        var family = HistogramFamily<String>(Histogram(start: 1, factor: 2, count: 1))
         var page = MetricPage()
-        page.histogram("empty", "Nothing.", family)
-        family.observe("op=\"Put\"", 3)
-        page.histogram("filled", "Something.", family)
+        page.histogram("empty", "Nothing.", family) { $0 }
+        family.observe("Put", 3)
+        page.histogram("filled", "Something.", family) { "op=\"\($0)\"" }
         page.family("a_total", "counter", "Counts.", [("x=\"1\"", 2)])
         let text = page.text()
         #expect(!text.contains("empty") && text.hasPrefix("# HELP a_total"), "in order of names")

@@ -12,7 +12,7 @@ import StateMachine
 import Testing
 
 /// A member whose log and file stand on a simulated disk; the test is its threads.
-private final class SimulatedMember {
+final class SimulatedMember {
     let disk: SimulatedDisk
     var replica: CompactReplica?
     var log: LogLane?
@@ -70,6 +70,18 @@ private final class SimulatedMember {
         let request = InternalRaftRequest(header: RequestHeader(id: id), body: .put(PutRequest(key: key, value: value)))
         replica?.consensus.propose(Proposal(data: request.encoded()))
         return id
+    }
+
+    /// Proposes a request as `user`, and returns its outcome.
+    func request(
+        _ kind: RaftRequestKind, _ body: Bytes, user: String = "", authRevision: UInt64 = 0
+    ) throws -> Result<Reply, EtcdError>? {
+        nextRequest += 1
+        let id = prefix | nextRequest
+        let header = RequestHeader(id: id, username: user, authRevision: authRevision)
+        replica?.consensus.propose(Proposal(data: InternalRaftRequest.encode(header: header, kind: kind, request: body)))
+        try settle()
+        return replies[id]
     }
 
     func value(_ key: Bytes) throws -> Bytes? {

@@ -99,14 +99,13 @@ import Testing
     @Test(arguments: [
         (["--discovery-srv", "example.com"], "--discovery-srv"),
         (["--discovery-token", "t", "--discovery-endpoints", "a:1"], "--discovery-token"),
-        (["--cert-file", "x"], "--cert-file"),
-        (["--auto-tls"], "--auto-tls"),
+        (["--peer-cert-file", "x"], "--peer-cert-file"),
+        (["--peer-auto-tls"], "--peer-auto-tls"),
         (["--peer-cert-allowed-cn", "x"], "--peer-cert-allowed-cn"),
         (
-            ["--listen-client-urls", "https://127.0.0.1:1", "--advertise-client-urls", "https://a:1"],
-            "--listen-client-urls (https)"
+            ["--listen-peer-urls", "https://127.0.0.1:1"],
+            "--listen-peer-urls (https)"
         ),
-        (["--auth-token", "jwt,pub-key=a"], "--auth-token (kinds other than simple)"),
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
         (

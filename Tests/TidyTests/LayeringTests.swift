@@ -34,11 +34,17 @@ struct LayeringTests {
         ),
         "CNGHTTP2": (8, []),
         "CZlib": (8, []),
+        "CCrypt": (8, []),
+        "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
         "HTTP2": (8, ["CNGHTTP2", "CZlib", "NIOCore"]),
+        "TransportSecurity": (
+            8, ["NIOCore", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
+        ),
         "EtcdAPI": (
             8,
             [
-                "Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Membership", "Raft", "StateMachine", "Replica",
+                "Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine",
+                "Replica",
             ]
         ),
         "FrontDoor": (
@@ -54,7 +60,8 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Replica", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix",
+                "Replica", "Credentials", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration",
+                "ServerLog", "NIOCore", "NIOPosix",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),

@@ -5,6 +5,7 @@
 // before the watcher enters the table, and changes are matched in the order in which they were applied.
 // A slow client costs its unsent bytes and no more: its watchers fall behind and are told the rest from the store.
 
+import Auth
 import Base
 package import EtcdWire
 package import MVCC
@@ -103,8 +104,10 @@ package final class WatchHub {
             send(WatchResponse(watchID: -1, created: true, canceled: true, cancelReason: reason), revision: current, to: stream)
         }
         if request.startRevision < 0 { return refuse(EtcdError.compacted.message) }
+        let user: String?
         do throws(EtcdError) {
             try lane.member.authorize(.range(range), stream.metadata)
+            user = try lane.member.identify(stream.metadata)?.user
         } catch {
             return refuse(error.goDescription)
         }
@@ -113,7 +116,7 @@ package final class WatchHub {
         let id = request.watchID == 0 ? stream.newID() : request.watchID
         let newest = current
         let next = request.startRevision == 0 ? newest + 1 : request.startRevision
-        let watcher = Watcher(request, id: id, range: range, stream: stream, next: next)
+        let watcher = Watcher(request, id: id, range: range, stream: stream, user: user, next: next)
         stream.watchers[id] = watcher
         send(WatchResponse(watchID: id, created: true), revision: newest, to: stream)
         if next > newest { sync(watcher) } else { fallBehind(watcher) }
@@ -338,22 +341,20 @@ package final class WatchHub {
         for stream in Array(streams.values) where stream.metadata.requiresLeader { close(stream, .noLeader) }
     }
 
-    /// Who may no longer read a range is not told of it any more.
+    /// Who may no longer read a range is not told of it any more. The user counts and not the token: one that was good when
+    /// the watch began may have run out since, and nobody has a new one for a stream that is open.
     private func recheckPermissions() {
         let revision = lane.member.authRevision
         guard revision != authRevision else { return }
         authRevision = revision
         for stream in Array(streams.values) {
             for watcher in Array(stream.watchers.values) {
-                do throws(EtcdError) {
-                    try lane.member.authorize(.range(watcher.range), stream.metadata)
-                } catch {
-                    stream.watchers[watcher.id] = nil
-                    drop(watcher)
-                    send(
-                        WatchResponse(watchID: watcher.id, canceled: true, cancelReason: error.goDescription), revision: current,
-                        to: stream)
-                }
+                guard let user = watcher.user, !lane.member.isRangePermitted(user, watcher.range) else { continue }
+                stream.watchers[watcher.id] = nil
+                drop(watcher)
+                send(
+                    WatchResponse(watchID: watcher.id, canceled: true, cancelReason: EtcdError.permissionDenied.goDescription),
+                    revision: current, to: stream)
             }
         }
     }

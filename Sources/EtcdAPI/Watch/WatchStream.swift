@@ -21,6 +21,8 @@ final class Watcher: WatchTableMember {
     let range: KeyRange
     unowned let stream: WatchStream
     let startRevision: Int64
+    /// On whose behalf; nil where nobody had to say.
+    let user: String?
     let wantsPrevious: Bool
     let skipsPuts: Bool
     let skipsDeletes: Bool
@@ -37,10 +39,11 @@ final class Watcher: WatchTableMember {
     /// Changes of the current turn, by number.
     var pending: [Int32] = []
 
-    init(_ request: WatchCreateRequest, id: Int64, range: KeyRange, stream: WatchStream, next: Int64) {
+    init(_ request: WatchCreateRequest, id: Int64, range: KeyRange, stream: WatchStream, user: String?, next: Int64) {
         self.id = id
         self.range = range
         self.stream = stream
+        self.user = user
         self.next = next
         startRevision = request.startRevision
         wantsPrevious = request.prevKV

@@ -57,3 +57,12 @@ final class Mailbox<Message: Sendable>: Sendable {
         state.withLock { $0.isClosed && $0.messages.isEmpty }
     }
 }
+
+/// Set once, seen by every thread.
+final class Flag: Sendable {
+    private let value = Atomic(false)
+
+    var isSet: Bool { value.load(ordering: .relaxed) }
+
+    func set() { value.store(true, ordering: .relaxed) }
+}

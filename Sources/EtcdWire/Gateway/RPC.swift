@@ -1,5 +1,6 @@
 // Every RPC of a member: what the front door routes, what the JSON gateway transcodes, what reflection lists.
 
+package import Base
 package import SwiftProtobuf
 
 /// Which side of a call sends more than one message.
@@ -139,4 +140,11 @@ extension RPC {
     private static let byGatewayPath = Dictionary(
         uniqueKeysWithValues: allCases.flatMap { rpc in rpc.definition.gatewayPaths.map { ($0, rpc) } }
     )
+}
+
+extension RPCDefinition {
+    /// Whether the bytes are a request of this method.
+    package func accepts(_ bytes: Bytes) -> Bool {
+        (try? request.init(serializedBytes: bytes.array)) != nil
+    }
 }

@@ -1,0 +1,2 @@
+// libcrypt, for bcrypt hashes of passwords.
+#include <crypt.h>

@@ -1,0 +1,93 @@
+// Passwords as etcd keeps them: bcrypt, as Go's library writes and reads it. The work itself is libcrypt's.
+//
+// Slow by design (a tenth of a second at the usual cost): for a thread that may wait.
+
+package import Base
+import CCrypt
+import Glibc
+
+package enum PasswordHash {
+    package static let costRange: ClosedRange<UInt64> = 4...31
+    /// What etcd falls back to when told a cost that is none.
+    package static let defaultCost: UInt64 = 10
+    /// bcrypt looks at no more bytes; Go refuses longer passwords rather than cut them.
+    static let passwordBytesMax = 72
+    /// `$2a$10$`, 22 digits of salt, 31 of hash.
+    private static let hashBytes = 60
+    private static let saltBytes = 16
+
+    package enum Failure: Error, CustomStringConvertible {
+        case tooLong
+        /// The library takes a password for a C string.
+        case zeroByte
+        case library
+
+        package var description: String {
+            switch self {
+            case .tooLong: "bcrypt: password length exceeds 72 bytes"
+            case .zeroByte: "bcrypt: password holds a zero byte"
+            case .library: "bcrypt: hashing failed"
+            }
+        }
+    }
+
+    package static func hash(_ password: String, cost: UInt64) throws(Failure) -> Bytes {
+        if password.utf8.count > passwordBytesMax { throw .tooLong }
+        let cost = costRange.contains(cost) ? cost : defaultCost
+        var generator = SystemRandomNumberGenerator()
+        let salt = (0..<saltBytes).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        let digits = cost < 10 ? "0\(cost)" : "\(cost)"
+        guard var output = try compute(password, setting: "$2b$\(digits)$" + encodeSalt(salt)) else { throw .library }
+        // The algorithm is that of "2b"; Go writes its first name.
+        output[2] = UInt8(ascii: "a")
+        return Bytes(output)
+    }
+
+    /// Whether the password is the one of the hash. A hash that is none matches nothing.
+    package static func matches(_ password: String, _ hash: Bytes) -> Bool {
+        var setting = hash.array
+        guard setting.count == hashBytes, setting[0] == UInt8(ascii: "$"), setting[1] == UInt8(ascii: "2"),
+            setting[3] == UInt8(ascii: "$"), !setting.contains(0)
+        else { return false }
+        // Every minor letter means the same to Go; the library does otherwise for some.
+        setting[2] = UInt8(ascii: "b")
+        guard let computed = try? compute(password, setting: String(decoding: setting, as: UTF8.self)) else { return false }
+        return isEqual(computed, setting)
+    }
+
+    /// Takes as long for any difference.
+    private static func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        guard left.count == right.count else { return false }
+        var difference: UInt8 = 0
+        for (a, b) in zip(left, right) { difference |= a ^ b }
+        return difference == 0
+    }
+
+    /// bcrypt's base64: its own digits, no padding.
+    private static func encodeSalt(_ salt: [UInt8]) -> String {
+        let digits = Array("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
+        var text: [UInt8] = []
+        var (buffer, bits): (UInt32, UInt32) = (0, 0)
+        for byte in salt {
+            buffer = buffer << 8 | UInt32(byte)
+            bits += 8
+            while bits >= 6 {
+                bits -= 6
+                text.append(digits[Int(buffer >> bits & 63)])
+            }
+        }
+        if bits > 0 { text.append(digits[Int(buffer << (6 - bits) & 63)]) }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func compute(_ password: String, setting: String) throws(Failure) -> [UInt8]? {
+        if password.utf8.contains(0) { throw .zeroByte }
+        let data = UnsafeMutablePointer<crypt_data>.allocate(capacity: 1)
+        defer { data.deallocate() }
+        memset(data, 0, MemoryLayout<crypt_data>.size)
+        guard let result = crypt_r(password, setting, data) else { return nil }
+        let text = Array(String(cString: result).utf8)
+        // A failure is a text that begins with an asterisk.
+        return text.count == hashBytes && text[0] == UInt8(ascii: "$") ? text : nil
+    }
+}

@@ -1,0 +1,108 @@
+// What the member does with tokens and passwords: the kind of tokens that `--auth-token` chose, and the slow hashes.
+
+import Auth
+import Base
+import Credentials
+import EtcdAPI
+import EtcdWire
+import Foundation
+import ServerConfiguration
+import ServerLog
+
+/// Settings alone, so that every thread may use it.
+struct Authenticator: Sendable {
+    let kind: TokenKind
+    let signed: SignedTokens?
+    let bcryptCost: UInt64
+    /// Of unsigned tokens.
+    let tokenLifetime: Duration
+    /// Certificates name users where those without a token must show one.
+    let trustsCertificates: Bool
+
+    /// Reads the keys that the options name.
+    init(_ configuration: ServerConfiguration, _ logger: ServerLogger) throws {
+        let options = try TokenOptions(configuration.auth.token)
+        switch options.kind {
+        case .none: (kind, signed) = (.none, nil)
+        case .simple:
+            logger.warn("simple token is not cryptographically signed")
+            (kind, signed) = (.simple, nil)
+        case .jwt:
+            if !options.unknown.isEmpty { logger.warn("unknown JWT options", [.strings("keys", options.unknown)]) }
+            (kind, signed) = (.signed, try Self.signedTokens(options, logger))
+        }
+        if PasswordHash.costRange.contains(configuration.auth.bcryptCost) {
+            bcryptCost = configuration.auth.bcryptCost
+        } else {
+            bcryptCost = PasswordHash.defaultCost
+            logger.warn(
+                "use default bcrypt cost instead of the invalid given cost",
+                [
+                    .uint("min-cost", PasswordHash.costRange.lowerBound), .uint("max-cost", PasswordHash.costRange.upperBound),
+                    .uint("default-cost", PasswordHash.defaultCost), .uint("given-cost", configuration.auth.bcryptCost),
+                ])
+        }
+        tokenLifetime = .seconds(Int64(clamping: configuration.auth.tokenTTLSeconds))
+        trustsCertificates = configuration.security.client.clientCertAuth
+    }
+
+    private static func signedTokens(_ options: TokenOptions, _ logger: ServerLogger) throws -> SignedTokens {
+        func file(_ option: String) throws -> [UInt8]? {
+            guard let path = options.values[option], !path.isEmpty else { return nil }
+            do {
+                return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+            } catch {
+                logger.error("problem loading JWT options", [.error("open \(path): \(error.localizedDescription)")])
+                throw TokenOptionError.invalidOptions
+            }
+        }
+        var lifetime: Double?
+        if let text = options.values[TokenOptions.lifetime], !text.isEmpty {
+            guard let duration = try? GoDuration(parsing: text) else { throw TokenOptionError.invalidOptions }
+            lifetime = Double(duration.nanoseconds) / 1e9
+        }
+        return try SignedTokens(
+            method: options.values[TokenOptions.signMethod] ?? "", lifetimeSeconds: lifetime,
+            publicKey: try file(TokenOptions.publicKey), privateKey: try file(TokenOptions.privateKey))
+    }
+
+    // MARK: On the chores thread
+
+    func hash(_ password: String) -> Result<Bytes, EtcdError> {
+        do throws(PasswordHash.Failure) {
+            return .success(try PasswordHash.hash(password, cost: bcryptCost))
+        } catch {
+            return .failure(EtcdError(code: .unknown, message: error.description))
+        }
+    }
+
+    func sign(_ subject: AuthSubject) -> Result<String, EtcdError> {
+        guard let signed else { return .failure(.authFailed) }
+        do throws(TokenOptionError) {
+            return .success(try signed.sign(subject, now: Date().timeIntervalSince1970))
+        } catch {
+            return .failure(EtcdError(code: .unknown, message: error.description))
+        }
+    }
+}
+
+/// Signed tokens that were judged already: a signature costs much more than a look-up.
+struct VerifiedTokens {
+    /// Beyond, all are forgotten and judged anew.
+    private static let countMax = 4096
+
+    private var claims: [String: SignedTokens.Claims] = [:]
+
+    /// - Parameter now: seconds since 1970.
+    mutating func subject(of token: String, _ tokens: SignedTokens, now: Double) -> AuthSubject? {
+        if let known = claims[token] {
+            if known.expiry.map({ now < $0 }) ?? true { return known.subject }
+            claims[token] = nil
+            return nil
+        }
+        guard let verified = tokens.verify(token, now: now) else { return nil }
+        if claims.count >= Self.countMax { claims = [:] }
+        claims[token] = verified
+        return verified.subject
+    }
+}
