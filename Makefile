@@ -3,7 +3,7 @@
 SWIFT ?= swift
 RELEASE = .build/release
 
-.PHONY: help tools build debug run test unit interop crash power faults bench microbench fuzz format lint clean protos simulate
+.PHONY: help tools build debug run test unit interop crash power faults simulate bench microbench fuzz format lint clean protos
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -337,6 +337,7 @@ final class MemberLoop {
                 ])
         }
         if let index = out.snapshotSaved { logger.info("saved snapshot to disk", [.uint("snapshot-index", index)]) }
+        if out.snapshotInstalled != nil { lane.watches.storeReplaced() }
         if let failure = out.failure { fail("\(failure)") }
         if out.removesLocalMember { logger.warn("the local member was removed from the cluster") }
     }

@@ -117,6 +117,8 @@ package struct ApplyLane: ~Copyable {
     package mutating func replace(_ result: CommitResult, isLast: Bool) throws(StateLoadError) {
         var successor = try state.successor(result.reader)
         successor.databaseSizeBytes = result.statistics.sizeBytes
+        // Clients stay logged in.
+        successor.tokens = state.tokens
         state = successor
         isReplaced = !isLast
         lastBatch = 0
