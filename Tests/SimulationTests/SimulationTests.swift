@@ -63,12 +63,13 @@ struct SimulationTests {
         #expect(sum.leasesExpired > 0 && sum.defragmentations > 0 && sum.unknown > 0)
     }
 
-    /// Seeds that once failed, with what was wrong.
+    /// Seeds that once failed, with what was wrong. A change of the fault plan shuffles the seeds: then undo the fix, and
+    /// look for one that fails.
     @Test(
         "seeds that once failed run clean",
         arguments: [
             // An append behind a received snapshot was acknowledged to raft before the snapshot was.
-            (2, 8, 3)
+            (13, 8, 3)
         ])
     func regressions(seed: UInt64, seconds: Int, members: Int) {
         var settings = SimulationSettings(seed: seed)
