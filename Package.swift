@@ -73,8 +73,12 @@ let targets: [Target] = [
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
     room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
+    room("PeerTransport", ["Base", "Wire", "FileIO", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
     room("TransportSecurity", [nioCore, nioSSL, nioTLS, x509, swiftASN1, crypto]),
-    room("EtcdAPI", ["Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]),
+    room(
+        "EtcdAPI",
+        ["Base", "Wire", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]
+    ),
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1]),
     // Layer 10
@@ -83,7 +87,8 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "Credentials", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration", "ServerLog", nioCore, nioPosix]
+         "Wire", "RaftWire", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
+         "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 12
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
@@ -121,6 +126,7 @@ let targets: [Target] = [
          "Replica"]
     ),
     tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
+    tests("PeerTransportTests", ["Base", "FileIO", "RaftWire", "Membership", "SimulatedDisk", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),

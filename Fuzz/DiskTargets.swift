@@ -156,7 +156,8 @@ private func walk(_ reader: ReadTransaction) {
         var found = (try? cursor.first()) ?? false
         var seen = 0
         while found, seen < 10_000 {
-            seen += cursor.key.count &+ cursor.value.count > 0 ? 1 : 1
+            _ = (cursor.key.count, cursor.value.count)
+            seen += 1
             found = (try? cursor.next()) ?? false
         }
         _ = try? cursor.seek(Bytes("k2"))

@@ -63,4 +63,10 @@ package struct CallMetadata: Sendable {
         self.certificateName = certificateName
         self.deadline = deadline
     }
+
+    /// The token of a field: HTTP's scheme in front of it is no part of it.
+    package static func token(inField field: String) -> String {
+        let scheme = "Bearer "
+        return field.hasPrefix(scheme) ? String(field.dropFirst(scheme.count)) : field
+    }
 }

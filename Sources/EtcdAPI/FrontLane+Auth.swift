@@ -28,17 +28,17 @@ extension FrontLane {
     func authentication(_ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         switch rpc {
         case .authenticate:
-            let login = try decodeMessage { try Etcdserverpb_AuthenticateRequest(decoding: request) }
+            let login = try generated { try Etcdserverpb_AuthenticateRequest(decoding: request) }
             afterBarrier(
                 .task { [self] outcome in
                     if case .failure(let error) = outcome { return sink.finish(error) }
                     logIn(login.name, login.password, metadata, sink, attemptsLeft: Self.loginAttemptsMax)
                 })
         case .authUserAdd:
-            try addUser(try decodeMessage { try Etcdserverpb_AuthUserAddRequest(decoding: request) }, metadata, sink)
+            try addUser(try generated { try Etcdserverpb_AuthUserAddRequest(decoding: request) }, metadata, sink)
         case .authUserChangePassword:
             try changePassword(
-                try decodeMessage { try Etcdserverpb_AuthUserChangePasswordRequest(decoding: request) }, metadata, sink)
+                try generated { try Etcdserverpb_AuthUserChangePasswordRequest(decoding: request) }, metadata, sink)
         default:
             guard let kind = Self.raftRequestKind(of: rpc) else { throw .unknownMethod }
             // Only what every member can read may enter the log.
@@ -68,12 +68,9 @@ extension FrontLane {
     }
 
     /// For the messages that have no codec of our own.
-    private func decodeMessage<R>(_ body: () throws -> R) throws(EtcdError) -> R {
+    private func generated<R>(_ body: () throws -> R) throws(EtcdError) -> R {
         do { return try body() } catch { throw Self.malformed }
     }
-
-    private static let malformed = EtcdError(
-        code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
 
     // MARK: Passwords
 
@@ -85,11 +82,11 @@ extension FrontLane {
         // The log never holds a password.
         request.password = ""
         let user = request
-        if user.options.noPassword { return propose(.authUserAdd, try Self.encode(user), sink, metadata) }
+        if user.options.noPassword { return propose(.authUserAdd, try generated { try user.encodedBytes() }, sink, metadata) }
         hash(password, sink) { [self] hash throws(EtcdError) in
             var user = user
             user.hashedPassword = hash
-            propose(.authUserAdd, try Self.encode(user), sink, metadata)
+            propose(.authUserAdd, try generated { try user.encodedBytes() }, sink, metadata)
         }
     }
 
@@ -101,11 +98,11 @@ extension FrontLane {
         request.password = ""
         // As etcd: an empty password is no hash at all, and nobody gets in with it.
         let change = request
-        if password.isEmpty { return propose(.authUserChangePassword, try Self.encode(change), sink, metadata) }
+        if password.isEmpty { return propose(.authUserChangePassword, try generated { try change.encodedBytes() }, sink, metadata) }
         hash(password, sink) { [self] hash throws(EtcdError) in
             var change = change
             change.hashedPassword = hash
-            propose(.authUserChangePassword, try Self.encode(change), sink, metadata)
+            propose(.authUserChangePassword, try generated { try change.encodedBytes() }, sink, metadata)
         }
     }
 
@@ -121,14 +118,6 @@ extension FrontLane {
                 sink.finish(error)
             }
         }
-    }
-
-    private static func encode(_ request: Etcdserverpb_AuthUserAddRequest) throws(EtcdError) -> Bytes {
-        do { return try request.encodedBytes() } catch { throw malformed }
-    }
-
-    private static func encode(_ request: Etcdserverpb_AuthUserChangePasswordRequest) throws(EtcdError) -> Bytes {
-        do { return try request.encodedBytes() } catch { throw malformed }
     }
 
     // MARK: Logging in

@@ -1,4 +1,4 @@
-// The cluster service, as far as a cluster of one has it, and the health service.
+// The cluster service and the health service.
 
 import Base
 import EtcdWire
@@ -11,7 +11,9 @@ extension FrontLane {
         switch rpc {
         case .memberList:
             try member.authorize(.anyUser, metadata)
-            let answer: () -> Void = { [self] in sink.succeed(message(nil, memberList(field: 2))) }
+            let answer: () -> Void = { [self] in
+                sink.succeed(message(nil, Self.memberList(member.membership.members, field: 2)))
+            }
             if fields.isLinearizable {
                 afterBarrier(
                     .task { outcome in
@@ -20,51 +22,18 @@ extension FrontLane {
             } else {
                 answer()
             }
-        case .memberAdd:
-            if fields.peerURLs.isEmpty || !fields.peerURLs.allSatisfy(Self.isPeerURL) { throw .memberBadURLs }
-            try member.authorize(.administration, metadata)
-            if member.membership.members.contains(where: { $0.peerURLs.contains(where: fields.peerURLs.contains) }) {
-                throw .peerURLExist
+        case .memberAdd: try addMember(fields.peerURLs, isLearner: fields.isLearner, metadata, sink)
+        case .memberRemove: try removeMember(fields.id, metadata, sink)
+        case .memberUpdate: try updateMember(fields.id, fields.peerURLs, metadata, sink)
+        case .memberPromote:
+            promote(fields.id, metadata) { [self] outcome in
+                switch outcome {
+                case .success(let members): sink.succeed(message(nil, Self.memberList(members, field: 2)))
+                case .failure(let error): sink.finish(error)
+                }
             }
-            throw Self.notBuilt
-        case .memberRemove, .memberUpdate, .memberPromote:
-            if rpc == .memberUpdate, !fields.peerURLs.allSatisfy(Self.isPeerURL) { throw .memberBadURLs }
-            try member.authorize(.administration, metadata)
-            if member.membership.member(fields.id) == nil {
-                if rpc == .memberPromote { tally.promotionFailures.append("membership: ID not found") }
-                throw .memberNotFound
-            }
-            if rpc == .memberPromote {
-                tally.promotionFailures.append("membership: can only promote a learner member")
-                throw .memberNotLearner
-            }
-            throw Self.notBuilt
         default: throw .unknownMethod
         }
-    }
-
-    private static let notBuilt = EtcdError(
-        code: .unimplemented, message: "etcdserver: clusters of several members are not built yet")
-
-    /// As much of etcd's rule as text alone shows: a scheme, and a host with a port behind it.
-    private static func isPeerURL(_ text: String) -> Bool {
-        guard let scheme = ["http://", "https://", "unix://", "unixs://"].first(where: text.hasPrefix) else { return false }
-        let host = text.dropFirst(scheme.count)
-        return !host.contains("/") && host.contains(":") && host.last != ":"
-    }
-
-    private func memberList(field: Int) -> Bytes {
-        var writer = WireWriter()
-        for member in member.membership.members {
-            var inner = WireWriter()
-            inner.field(1, member.id)
-            inner.field(2, member.name)
-            for url in member.peerURLs { inner.explicit(3, url) }
-            for url in member.clientURLs { inner.explicit(4, url) }
-            inner.field(5, member.isLearner)
-            writer.explicit(field, inner.bytes)
-        }
-        return writer.bytes
     }
 
     // MARK: Health
@@ -100,6 +69,7 @@ private struct MemberRequest {
     var id: MemberID = 0
     var peerURLs: [String] = []
     var isLinearizable = false
+    var isLearner = false
 
     /// MemberAdd and MemberUpdate differ in the number of the URLs; texts are told from numbers by their layout.
     init(_ bytes: Bytes) throws(WireError) {
@@ -108,6 +78,7 @@ private struct MemberRequest {
             switch field.type {
             case .varint:
                 let value = try reader.uint64(field)
+                if field.number == 2 { isLearner = value != 0 }
                 if field.number == 1 {
                     id = value
                     isLinearizable = value != 0

@@ -17,6 +17,8 @@ extension FrontLane {
 
     private func start(_ rpc: RPC, _ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         do throws(EtcdError) {
+            if isLearner { try checkLearnerServes(rpc, request) }
+            if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }
             try dispatch(rpc, request, metadata, sink)
         } catch {
             sink.finish(error)
@@ -62,12 +64,15 @@ extension FrontLane {
         }
     }
 
+    static let malformed = EtcdError(
+        code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+
     /// Bytes that are no message get the answer of Go's gRPC.
     func decode<R>(_ body: () throws(WireError) -> R) throws(EtcdError) -> R {
         do throws(WireError) {
             return try body()
         } catch {
-            throw EtcdError(code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+            throw Self.malformed
         }
     }
 
@@ -79,7 +84,6 @@ extension FrontLane {
             tallyAnswer(.range, begun: now)
             answer(request, metadata, sink)
         } else {
-            if metadata.requiresLeader, member.raftStatus.lead == 0 { throw .noLeader }
             afterBarrier(.range(request, metadata, sink))
         }
     }

@@ -2,9 +2,10 @@
 
 import Auth
 package import Base
-import EtcdWire
+package import EtcdWire
 import Lease
 import MVCC
+import Raft
 import StateMachine
 import Wire
 
@@ -27,12 +28,7 @@ extension FrontLane {
             // The keys are a secret, the time is none.
             if query.wantsKeys { try member.authorize(.leaseKeys(query.id, .read), metadata) }
             let stale = query.wantsKeys ? staleness() : { false }
-            afterBarrier(
-                .task { [self] outcome in
-                    if case .failure(let error) = outcome { return sink.finish(error) }
-                    if stale() { return sink.finish(.authOldRevision) }
-                    timeToLive(query, sink)
-                })
+            timeToLive(query, sink, deadline: now + settings.requestTimeout, stale)
         case .leaseLeases:
             try member.authorize(.allLeases, metadata)
             var writer = WireWriter()
@@ -46,23 +42,40 @@ extension FrontLane {
         }
     }
 
-    private func timeToLive(_ query: LeaseQuery, _ sink: any ReplySink) {
-        var writer = WireWriter()
-        writer.field(2, query.id)
-        if let lease = member.lessor.leases[query.id], let left = member.lessor.remainingTTL(query.id, now: now) {
-            writer.field(3, left)
-            writer.field(4, lease.grantedTTL)
-            if query.wantsKeys { for key in lease.sortedKeys { writer.explicit(5, key) } }
-        } else {
-            // No such lease is an answer, not an error.
-            writer.field(3, Int64(-1))
+    /// Only the leader knows how much time is left.
+    private func timeToLive(_ query: LeaseQuery, _ sink: any ReplySink, deadline: Instant, _ stale: @escaping () -> Bool) {
+        if isStopped { return sink.finish(.stopped) }
+        if now >= deadline { return sink.finish(.timeout) }
+        let again: () -> Void = { [self] in
+            if sink.isOpen { timeToLive(query, sink, deadline: deadline, stale) }
         }
-        sink.succeed(message(member.view.latestRevision, writer.bytes))
+        let lead = member.raftStatus.lead
+        if lead == 0 { return retry(again) }
+        if lead == settings.memberID {
+            return afterBarrier(
+                .task { [self] outcome in
+                    if case .failure(let error) = outcome { return sink.finish(error) }
+                    if stale() { return sink.finish(.authOldRevision) }
+                    sink.succeed(message(member.view.latestRevision, LeaseTime(query, member.lessor, now: now).fields))
+                })
+        }
+        ask(.timeToLive(query.id, wantsKeys: query.wantsKeys)) { [self] answer in
+            if stale() { return sink.finish(.authOldRevision) }
+            switch answer {
+            case .answered(200, let body):
+                guard let fields = LeaseTime.fields(inForwarded: body) else { return retry(again) }
+                sink.succeed(message(member.view.latestRevision, fields))
+            case .answered(404, _):
+                sink.succeed(message(member.view.latestRevision, LeaseTime.unknown(query.id)))
+            default: retry(again)
+            }
+        }
     }
 
     /// One message of a keepalive stream; the stream stays open whatever the answer.
     package func keepAlive(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         if isStopped { return sink.finish(.stopped) }
+        if isLearner { return sink.finish(.notSupportedForLearner) }
         if metadata.token == nil || !member.isAuthEnabled { return renew(request, metadata, sink) }
         whenTokenIsKnown(metadata, sink) { [self] in renew(request, metadata, sink) }
     }
@@ -73,37 +86,59 @@ extension FrontLane {
             query = try decode { () throws(WireError) in try LeaseQuery(request) }
             // Whoever may not write a key may not keep it alive either.
             try member.authorize(.leaseKeys(query.id, .write), metadata)
-            let ttl: Int64
-            do throws(LeaseError) {
-                ttl = try member.renewLease(query.id)
-                tally.keepAlives += 1
-            } catch {
-                // A lease that is gone has no time left; only a member that may not say is an error.
-                guard error == .notFound else { throw EtcdError(error) }
-                ttl = 0
-            }
-            var writer = WireWriter()
-            writer.field(2, query.id)
-            writer.field(3, ttl)
-            sink.send(message(member.view.latestRevision, writer.bytes))
         } catch {
-            sink.finish(error)
+            return sink.finish(error)
+        }
+        renew(query.id, deadline: now + settings.requestTimeout, while: { sink.isOpen }) { [self] outcome in
+            switch outcome {
+            case .success(let ttl):
+                var writer = WireWriter()
+                writer.field(2, query.id)
+                writer.field(3, ttl)
+                sink.send(message(member.view.latestRevision, writer.bytes))
+            case .failure(let error): sink.finish(error)
+            }
         }
     }
-}
 
-/// What the requests about one lease have in common: the identifier, and for TimeToLive whether keys are wanted.
-private struct LeaseQuery {
-    var id: LeaseID = 0
-    var wantsKeys = false
+    /// Starts a lease's time anew, here or at the leader.
+    /// - Parameter finish: the seconds it has; 0 for a lease that is gone, which is no error.
+    private func renew(
+        _ id: LeaseID, deadline: Instant, while isWanted: @escaping () -> Bool,
+        _ finish: @escaping (Result<Int64, EtcdError>) -> Void
+    ) {
+        if isStopped { return finish(.failure(.stopped)) }
+        if let outcome = renewHere(id) { return finish(outcome) }
+        if now >= deadline { return finish(.failure(.timeout)) }
+        let again: () -> Void = { [self] in
+            if isWanted() { renew(id, deadline: deadline, while: isWanted, finish) }
+        }
+        let lead = member.raftStatus.lead
+        if lead == 0 || lead == settings.memberID { return retry(again) }
+        ask(.renewLease(id)) { answer in
+            switch answer {
+            case .answered(200, let body):
+                guard let ttl = LeaseTime.renewedTTL(body) else { return self.retry(again) }
+                finish(.success(ttl))
+            case .answered(404, _): finish(.success(0))
+            default: self.retry(again)
+            }
+        }
+    }
 
-    init(_ bytes: Bytes) throws(WireError) {
-        var reader = WireReader(bytes)
-        while let field = try reader.next() {
-            switch field.number {
-            case 1: id = try reader.int64(field)
-            case 2: wantsKeys = try reader.bool(field)
-            default: try reader.skip(field)
+    /// The renewal by the leader itself; nil where this member is none, or has not applied yet what may be the grant.
+    package func renewHere(_ id: LeaseID) -> Result<Int64, EtcdError>? {
+        let status = member.raftStatus
+        guard status.lead == settings.memberID, member.appliedIndex >= status.commit else { return nil }
+        do throws(LeaseError) {
+            let ttl = try member.renewLease(id)
+            tally.keepAlives += 1
+            return .success(ttl)
+        } catch {
+            switch error {
+            case .notFound: return .success(0)
+            case .notPrimary: return nil
+            default: return .failure(EtcdError(error))
             }
         }
     }

@@ -30,7 +30,7 @@ extension FrontLane {
             let token = nextTaskToken()
             defragmentations[token] = sink
             outbox.defragmentations.append(token)
-        case .moveLeader: try moveLeader(request, metadata)
+        case .moveLeader: try moveLeader(request, metadata, sink)
         case .downgrade: try downgrade(request, metadata, sink)
         default: throw .unknownMethod
         }
@@ -88,8 +88,7 @@ extension FrontLane {
             }
         }
         let view = member.view
-        runChore(.hashKV(view, revision: revision)) { [self] result in
-            guard case .hashKV(let outcome) = result else { return }
+        hash(view, at: revision) { [self] outcome in
             switch outcome {
             case .success(let hash):
                 var writer = WireWriter()
@@ -170,11 +169,26 @@ extension FrontLane {
 
     // MARK: Leadership and versions
 
-    private func moveLeader(_ request: Bytes, _ metadata: CallMetadata) throws(EtcdError) {
+    private func moveLeader(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         try member.authorize(.administration, metadata)
+        var target: MemberID = 0
+        try decode { () throws(WireError) in
+            var reader = WireReader(request)
+            while let field = try reader.next() {
+                if field.number == 1 { target = try reader.uint64(field) } else { try reader.skip(field) }
+            }
+        }
         if member.raftStatus.lead != settings.memberID { throw .notLeader }
-        // Nobody to move it to: a cluster of one has no other voter.
-        throw .badLeaderTransferee
+        guard let transferee = member.membership.member(target), !transferee.isLearner else { throw .badLeaderTransferee }
+        outbox.leaderTransfers.append(target)
+        awaitLeader(target, sink, deadline: now + settings.requestTimeout)
+    }
+
+    private func awaitLeader(_ target: MemberID, _ sink: any ReplySink, deadline: Instant) {
+        if isStopped { return sink.finish(.stopped) }
+        if member.raftStatus.lead == target { return sink.succeed(message(member.view.latestRevision, Bytes())) }
+        if now >= deadline { return sink.finish(.timeoutLeaderTransfer) }
+        if sink.isOpen { retry { [self] in awaitLeader(target, sink, deadline: deadline) } }
     }
 
     private func downgrade(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {

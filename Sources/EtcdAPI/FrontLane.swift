@@ -12,6 +12,7 @@ package import Lease
 package import MVCC
 package import Membership
 package import Raft
+package import RaftWire
 package import Replica
 package import StateMachine
 import Wire
@@ -27,6 +28,12 @@ package protocol MemberState: AnyObject {
     var storageVersion: SemanticVersion? { get }
     var databaseStatistics: DatabaseStatistics { get }
     var lessor: Lessor { get }
+    /// With the followers' progress, on the leader.
+    var fullRaftStatus: RaftStatus { get }
+    /// Since when the member hears from another one; nil if it does not.
+    func activeSince(_ id: MemberID) -> Instant?
+    /// The wall clock, in seconds since 1970.
+    var unixSeconds: Int64 { get }
     /// Rises with every change of users, roles and permissions.
     var authRevision: UInt64 { get }
     /// Starts a lease's time anew; on the primary.
@@ -73,10 +80,13 @@ package struct FrontSettings: Sendable {
     package static let messageOverheadBytes = 512 << 10
     /// Seed of the request identifiers' lower part: wall time in milliseconds at start, so that they don't repeat.
     package var startMilliseconds: UInt64
+    /// `--strict-reconfig-check`: changes of the membership must leave a quorum that is there.
+    package var checksReconfiguration: Bool
 
     package init(
         clusterID: ClusterID, memberID: MemberID, requestBytesMax: Int, transactionOperationsMax: Int, requestTimeout: Duration,
-        quotaBytes: UInt64, electionTimeout: Duration, watchProgressInterval: Duration, startMilliseconds: UInt64
+        quotaBytes: UInt64, electionTimeout: Duration, watchProgressInterval: Duration, startMilliseconds: UInt64,
+        checksReconfiguration: Bool = true
     ) {
         self.clusterID = clusterID
         self.memberID = memberID
@@ -87,6 +97,7 @@ package struct FrontSettings: Sendable {
         self.electionTimeout = electionTimeout
         self.watchProgressInterval = watchProgressInterval
         self.startMilliseconds = startMilliseconds
+        self.checksReconfiguration = checksReconfiguration
     }
 }
 
@@ -128,11 +139,17 @@ package struct FrontOutbox: Sendable {
     /// Wishes for a state of the file that holds all that is applied.
     package var flushes: [UInt64] = []
     package var defragmentations: [UInt64] = []
+    package var configurationChanges: [ConfChange] = []
+    /// Members to whom leadership is to go.
+    package var leaderTransfers: [MemberID] = []
+    /// Questions to the leader; the answers come back under their tokens.
+    package var errands: [(UInt64, LeaderErrand)] = []
 
     package init() {}
 
     package var isEmpty: Bool {
         proposals.isEmpty && barriers.isEmpty && chores.isEmpty && flushes.isEmpty && defragmentations.isEmpty
+            && configurationChanges.isEmpty && leaderTransfers.isEmpty && errands.isEmpty
     }
 }
 
@@ -148,6 +165,15 @@ package final class FrontLane {
     private var nextRequest: UInt64
     private var nextToken: UInt64 = 1
     private var proposals: [UInt64: ProposedCall] = [:]
+    /// Wishes that wait for a leader, in order of arrival.
+    var heldWishes: [HeldWish] = []
+    /// Since when there is the leader that there is.
+    var leaderElectedAt: Instant?
+    var errandTasks: [UInt64: (LeaderAnswer) -> Void] = [:]
+    /// What tries again with the next tick.
+    var retries: [() -> Void] = []
+    /// Set while this member learns only: of requests it serves those that learners may.
+    package var isLearner = false
     private var waitingReads: [(read: WaitingRead, deadline: Instant)] = []
     private var openBarriers: [BarrierID: [(read: WaitingRead, deadline: Instant)]] = [:]
     private var nextBarrier: UInt64 = 1
@@ -167,8 +193,10 @@ package final class FrontLane {
     package var now = Instant(nanoseconds: 0)
 
     private struct ProposedCall {
-        var kind: RaftRequestKind
-        var sink: any ReplySink
+        /// Nil for a change of the membership.
+        var kind: RaftRequestKind?
+        /// Nil where `finish` is to hear of the outcome.
+        var sink: (any ReplySink)?
         var begun: Instant
         var deadline: Instant
         var finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)?
@@ -262,7 +290,26 @@ package final class FrontLane {
         let data = InternalRaftRequest.encode(header: header, kind: kind, request: request)
         if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
         proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: now + settings.requestTimeout, finish: finish)
-        outbox.proposals.append(Proposal(data: data))
+        if status.lead == 0 {
+            heldWishes.append(HeldWish(id: id, wish: .proposal(Proposal(data: data))))
+        } else {
+            outbox.proposals.append(Proposal(data: data))
+        }
+    }
+
+    /// Puts a change of the membership into the log; `finish` hears of it once it is applied.
+    func propose(_ change: ConfChange, finish: @escaping (Result<Reply, EtcdError>, FrontLane) -> Void) {
+        if isStopped { return finish(.failure(.stopped), self) }
+        nextRequest &+= 1
+        var change = change
+        change.id = nextRequest
+        proposals[change.id] = ProposedCall(
+            kind: nil, sink: nil, begun: now, deadline: now + settings.requestTimeout, finish: finish)
+        if member.raftStatus.lead == 0 {
+            heldWishes.append(HeldWish(id: change.id, wish: .change(change)))
+        } else {
+            outbox.configurationChanges.append(change)
+        }
     }
 
     /// Puts a request of the member's own into the log; nobody waits for it. It may do what root may.
@@ -282,14 +329,14 @@ package final class FrontLane {
             guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
             var succeeded = false
             if case .success = reply.outcome { succeeded = true }
-            tallyAnswer(.replicated(call.kind), begun: call.begun, succeeded: succeeded)
+            if let kind = call.kind { tallyAnswer(.replicated(kind), begun: call.begun, succeeded: succeeded) }
             if let finish = call.finish {
                 finish(reply.outcome, self)
                 continue
             }
             switch reply.outcome {
-            case .success(let answer): call.sink.succeed(message(answer))
-            case .failure(let error): call.sink.finish(error)
+            case .success(let answer): call.sink?.succeed(message(answer))
+            case .failure(let error): call.sink?.finish(error)
             }
         }
     }
@@ -324,8 +371,6 @@ package final class FrontLane {
             case .leaderChanged:
                 tally.failedBarriers += 1
                 for (read, _) in reads { fail(read, .leaderChanged) }
-            case .noLeader:
-                for (read, _) in reads { fail(read, .noLeader) }
             }
         }
     }
@@ -355,9 +400,11 @@ package final class FrontLane {
         self.now = now
         resumeParkedCalls()
         watches.tick(now)
+        runRetries()
         for (id, call) in proposals where call.deadline <= now {
             proposals[id] = nil
-            if let finish = call.finish { finish(.failure(.timeout), self) } else { call.sink.finish(.timeout) }
+            let error = withdraw(id) ? .waitExceeded : timeoutError(begun: call.begun)
+            if let finish = call.finish { finish(.failure(error), self) } else { call.sink?.finish(error) }
         }
         for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
             tally.failedBarriers += 1
@@ -374,7 +421,7 @@ package final class FrontLane {
         let calls = proposals
         proposals = [:]
         for call in calls.values {
-            if let finish = call.finish { finish(.failure(.stopped), self) } else { call.sink.finish(.stopped) }
+            if let finish = call.finish { finish(.failure(.stopped), self) } else { call.sink?.finish(.stopped) }
         }
         let reads = openBarriers.values.flatMap { $0 } + waitingReads
         openBarriers = [:]
@@ -386,6 +433,10 @@ package final class FrontLane {
         defragmentations = [:]
         tasks = [:]
         flushTasks = [:]
+        heldWishes = []
+        // Each finds that the lane has stopped.
+        runRetries()
+        errandTasks = [:]
     }
 
     // MARK: Chores

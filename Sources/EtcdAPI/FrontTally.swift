@@ -31,7 +31,6 @@ package struct FrontTally: Sendable {
     package var failedRanges: UInt64 = 0
     package var keepAlives: UInt64 = 0
     package var grantedTTLs: [Int64] = []
-    package var slowBarriers: UInt64 = 0
     package var failedBarriers: UInt64 = 0
     /// Why learners were not promoted, in etcd's words.
     package var promotionFailures: [String] = []

@@ -48,21 +48,26 @@ case .run(let configuration, let lines):
     sigaddset(&signals, SIGINT)
     pthread_sigmask(SIG_BLOCK, &signals, nil)
 
-    let server = EtcdServer(configuration: configuration, logger: logger)
+    let ending = Ending()
+    ending.watch(signals)
+    let server = EtcdServer(configuration: configuration, logger: logger, whenRemoved: { ending.end(.removed) })
     do {
         try server.start()
     } catch {
         logger.fatal("failed to start etcd", [.error(error)])
         exit(1)
     }
-    var received: Int32 = 0
-    sigwait(&signals, &received)
-    logger.info("received signal; shutting down", [.string("signal", received == SIGINT ? "interrupt" : "terminated")])
-    server.stop()
-    // As etcd ends: by the signal itself, for whoever waits for the process.
-    signal(received, SIG_DFL)
-    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-    kill(getpid(), received)
-    sleep(1)
+    switch ending.wait() {
+    case .removed:
+        server.stop(handsOver: false)
+    case .signal(let received):
+        logger.info("received signal; shutting down", [.string("signal", received == SIGINT ? "interrupt" : "terminated")])
+        server.stop()
+        // As etcd ends: by the signal itself, for whoever waits for the process.
+        signal(received, SIG_DFL)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        kill(getpid(), received)
+        sleep(1)
+    }
     exit(0)
 }

@@ -11,10 +11,21 @@ import HTTP2
 import Membership
 import NIOCore
 import NIOPosix
+import PeerTransport
 import Replica
 import TransportSecurity
 package import ServerConfiguration
 package import ServerLog
+
+/// Lets connections of other members in, once there is somebody to receive them. Confined to the member's loop.
+final class PeerDoor {
+    var transport: PeerTransport?
+
+    func open(_ channel: any Channel, isSecure: Bool) throws {
+        guard let transport else { throw ChannelError.ioOnClosedChannel }
+        if isSecure { try transport.initializeSecure(channel) } else { try transport.initialize(channel) }
+    }
+}
 
 /// Why a member did not start.
 package struct ServerStartError: Error, CustomStringConvertible {
@@ -24,20 +35,26 @@ package struct ServerStartError: Error, CustomStringConvertible {
 package final class EtcdServer {
     let configuration: ServerConfiguration
     let logger: ServerLogger
-    private let group: MultiThreadedEventLoopGroup
-    private let loop: any EventLoop
-    private var member: NIOLoopBound<MemberLoop>?
+    let group: MultiThreadedEventLoopGroup
+    let loop: any EventLoop
+    var member: NIOLoopBound<MemberLoop>?
     private var listeners: [any Channel] = []
     private var peerListeners: [any Channel] = []
+    private let whenRemoved: @Sendable () -> Void
 
-    package init(configuration: ServerConfiguration, logger: ServerLogger) {
+    /// - Parameter whenRemoved: called once if the cluster goes on without this member, from a thread of the member's: it
+    ///   should be stopped then.
+    package init(
+        configuration: ServerConfiguration, logger: ServerLogger, whenRemoved: @escaping @Sendable () -> Void = {}
+    ) {
         self.configuration = configuration
         self.logger = logger
+        self.whenRemoved = whenRemoved
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         loop = group.next()
     }
 
-    /// Starts the member and returns when it serves.
+    /// Starts the member. It serves clients as soon as it belongs to a cluster that has a leader, which may take others.
     package func start() throws {
         let isInitialized = FileManager.default.fileExists(atPath: configuration.effectiveWALDirectory)
         let directoryType = try prepareDataDirectory()
@@ -46,7 +63,9 @@ package final class EtcdServer {
             [.string("data-dir", configuration.dataDirectory), .string("dir-type", directoryType)])
         let listen = configuration.listen
         logger.info("configuring peer listeners", [.strings("listen-peer-urls", listen.peerURLs.map(\.description))])
-        try bindPeers()
+        let peerTLS = try peerTLS()
+        let door = try loop.submit { [loop] in NIOLoopBound(PeerDoor(), eventLoop: loop) }.wait()
+        try bindPeers(door)
         logger.info("configuring client listeners", [.strings("listen-client-urls", listen.clientURLs.map(\.description))])
         logger.info(
             "starting an etcd server",
@@ -60,41 +79,41 @@ package final class EtcdServer {
         } catch {
             throw ServerStartError(description: "\(error)")
         }
-        let settings = try bootstrapSettings(isInitialized: isInitialized)
+        let settings = try bootstrapSettings(isInitialized: isInitialized, peerTLS)
         let ready = DispatchSemaphore(value: 0)
-        let (configuration, logger, loop) = (configuration, logger, loop)
+        let (configuration, logger, loop, whenRemoved) = (configuration, logger, loop, whenRemoved)
         let tls = try clientTLSSettings().map { settings in
             try loop.submit { NIOLoopBound(try ServerTLS(settings), eventLoop: loop) }.wait()
         }
         member = try loop.submit {
             let member = try MemberLoop.bootstrap(settings, configuration, authenticator, logger, loop)
             member.whenReady = { ready.signal() }
+            member.whenRemoved = whenRemoved
             member.start()
+            member.startPeers(tls: peerTLS?.value, remotes: settings.existingCluster?.members ?? [])
+            door.value.transport = member.transport
             member.announce()
             // The first turn applies the configuration; a single voter then has nobody to wait for.
             member.turn()
-            member.replica.consensus.campaign()
-            member.turn()
+            if member.membership.voters.map(\.id) == [member.memberID] {
+                member.replica.consensus.campaign()
+                member.turn()
+            }
+            member.advanceTicks()
             return NIOLoopBound(member, eventLoop: loop)
         }.wait()
+        for channel in peerListeners { try channel.setOption(.autoRead, value: true).wait() }
         try bindClients(tls)
-        ready.wait()
-        try resumeListeners()
-        for url in listen.clientURLs {
-            if url.isTLS {
-                logger.info(
-                    "serving client traffic securely", [.string("traffic", "grpc+http"), .string("address", url.host)])
-                continue
-            }
-            logger.info(
-                "serving client traffic insecurely; this is strongly discouraged!",
-                [.string("traffic", "grpc+http"), .string("address", url.host)])
+        let service = ClientService(listeners: listeners, configuration: configuration, logger: logger)
+        Thread.detachNewThread {
+            ready.wait()
+            service.begin()
         }
-        notifyInit()
     }
 
     /// Answers nobody any more, makes everything durable and lets go of the files.
-    package func stop() {
+    /// - Parameter handsOver: whether another member is to lead from now on; not where this one was removed.
+    package func stop(handsOver: Bool = true) {
         logger.info(
             "closing etcd server",
             [
@@ -102,6 +121,11 @@ package final class EtcdServer {
                 .strings("advertise-peer-urls", configuration.listen.advertisePeerURLs.map(\.description)),
                 .strings("advertise-client-urls", configuration.listen.advertiseClientURLs.map(\.description)),
             ])
+        if let member, handsOver {
+            let done = DispatchSemaphore(value: 0)
+            _ = try? loop.submit { member.value.handOver { done.signal() } }.wait()
+            done.wait()
+        }
         for channel in listeners + peerListeners { try? channel.close().wait() }
         if let member {
             _ = try? loop.submit { member.value.beginStop() }.wait()
@@ -141,14 +165,13 @@ package final class EtcdServer {
         return type
     }
 
-    private func bootstrapSettings(isInitialized: Bool) throws -> BootstrapSettings {
-        let members =
-            isInitialized
-            ? [] : try configuration.checkedBootstrapMembers().map { ($0.name, $0.peerURLs.map(\.description)) }
+    private func bootstrapSettings(isInitialized: Bool, _ tls: NIOLoopBound<PeerTLS>?) throws -> BootstrapSettings {
+        let (initial, existing) = isInitialized ? ([], nil) : try lookUpCluster(tls)
+        let members = initial.map { (name: $0.name, peerURLs: $0.peerURLs.map(\.description)) }
         let raft = configuration.raft
         // One and a half election timeouts, in whole seconds.
         let minimumTTL = Int64((3 * raft.electionMilliseconds / 2 + 999) / 1000)
-        return BootstrapSettings(
+        var settings = BootstrapSettings(
             name: configuration.name, memberDirectory: configuration.memberDirectory,
             walDirectory: configuration.effectiveWALDirectory, snapshotDirectory: configuration.snapshotDirectory,
             initialMembers: members, token: configuration.cluster.initialClusterToken,
@@ -158,6 +181,39 @@ package final class EtcdServer {
             quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
             learnersMax: Int(configuration.cluster.maxLearners), minimumLeaseTTL: minimumTTL,
             seed: .random(in: 0...UInt64.max), unsafeNoSync: configuration.storage.unsafeNoFsync)
+        settings.existingCluster = existing
+        return settings
+    }
+
+    /// The members a new log begins with, and the cluster that it joins.
+    private func lookUpCluster(_ tls: NIOLoopBound<PeerTLS>?) throws -> (members: [InitialMember], cluster: ExistingCluster?) {
+        let loop = loop
+        let client = try loop.submit {
+            NIOLoopBound(PeerHTTPClient(eventLoop: loop, tls: tls?.value), eventLoop: loop)
+        }.wait()
+        defer { _ = try? loop.submit { client.value.stop() }.wait() }
+        let lookup = ClusterLookup(client, loop, logger)
+        let cluster = configuration.cluster
+        let election = TimeAmount.milliseconds(Int64(configuration.raft.electionMilliseconds))
+        switch cluster.initialClusterState {
+        case .existing:
+            let members = try configuration.checkedJoinMembers()
+            return (
+                members,
+                try lookup.existingCluster(
+                    members, name: configuration.name, learnersMax: Int(cluster.maxLearners), requestTimeout: .seconds(5) + election * 2)
+            )
+        case .new:
+            let members = try configuration.checkedBootstrapMembers()
+            let urls = members.first { $0.name == configuration.name }?.peerURLs.map(\.description) ?? []
+            let id = Member.identifier(peerURLs: urls, token: cluster.initialClusterToken)
+            if members.count > 1,
+                lookup.isBootstrapped(members, name: configuration.name, id: id, timeout: max(.seconds(1), election))
+            {
+                throw ServerStartError(description: "member \(hexadecimal(id)) has already been bootstrapped")
+            }
+            return (members, nil)
+        }
     }
 
     // MARK: Listeners
@@ -198,56 +254,20 @@ package final class EtcdServer {
         }
     }
 
-    private func resumeListeners() throws {
-        for channel in listeners { try channel.setOption(.autoRead, value: true).wait() }
-    }
-
-    /// A cluster of one has nobody to talk to; the port is taken, so that the address is known to be free, and answers
-    /// that nothing is served there.
-    private func bindPeers() throws {
-        let bootstrap = ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: 16)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelInitializer { channel in channel.close() }
-        for url in configuration.listen.peerURLs { peerListeners.append(try bind(bootstrap, url)) }
-    }
-
-    // MARK: systemd
-
-    private func notifyInit() {
-        logger.info("notifying init daemon")
-        guard let path = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], !path.isEmpty else {
-            return logger.info("successfully notified init daemon")
+    /// Connections of other members wait in the backlog until this one knows who it is.
+    private func bindPeers(_ door: NIOLoopBound<PeerDoor>) throws {
+        for url in configuration.listen.peerURLs {
+            let isSecure = url.isTLS
+            let bootstrap = ServerBootstrap(group: loop)
+                .serverChannelOption(.backlog, value: 256)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelOption(.autoRead, value: false)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture { try door.value.open(channel, isSecure: isSecure) }
+                }
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            peerListeners.append(try bind(bootstrap, url))
         }
-        if let reason = sendReady(to: path) {
-            logger.error("failed to notify systemd for readiness", [.error(reason)])
-        } else {
-            logger.info("successfully notified init daemon")
-        }
-    }
-
-    /// Nil if it went out.
-    private func sendReady(to path: String) -> String? {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
-        guard descriptor >= 0 else { return String(cString: strerror(errno)) }
-        defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var bytes = Array(path.utf8)
-        let length = bytes.count
-        // An abstract socket begins with a zero byte.
-        if bytes.first == UInt8(ascii: "@") { bytes[0] = 0 }
-        guard length < MemoryLayout.size(ofValue: address.sun_path) else { return "the socket's path is too long" }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        let message = Array("READY=1".utf8)
-        let sent = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(
-                    descriptor, message, message.count, 0, $0,
-                    socklen_t(MemoryLayout<sa_family_t>.size + length))
-            }
-        }
-        return sent < 0 ? String(cString: strerror(errno)) : nil
     }
 }
 
@@ -342,14 +362,6 @@ extension MemberLoop {
                 .strings("advertise-client-urls", texts(listen.advertiseClientURLs)),
                 .strings("listen-client-urls", texts(listen.clientURLs)),
                 .strings("listen-metrics-urls", texts(listen.metricsURLs)),
-            ])
-        let ticks = configuration.raft.electionTicks
-        let heartbeat = Duration.milliseconds(Int64(configuration.raft.heartbeatMilliseconds))
-        logger.info(
-            "started as single-node; fast-forwarding election ticks",
-            [
-                id, .int("forward-ticks", ticks - 1), .duration("forward-duration", heartbeat * (ticks - 1)),
-                .int("election-ticks", ticks), .duration("election-timeout", heartbeat * ticks),
             ])
         for url in listen.peerURLs {
             logger.info("serving peer traffic", [.string("address", url.host)])

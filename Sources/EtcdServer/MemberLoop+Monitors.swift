@@ -1,6 +1,8 @@
 // What a member does of its own accord: publishes itself, settles the cluster's version, raises alarms, lets leases
 // expire, compacts on schedule, deletes old files.
 
+import NIOCore
+import Backend
 import Auth
 import MVCC
 import EtcdAPI
@@ -24,58 +26,54 @@ struct MonitorState {
     var leaderChanges = 0
     var hasRaisedNoSpace = false
     var compactor: AutoCompactor?
-    var isVersionProposed = false
+    var lastLeader: MemberID = 0
+    /// The last term in which this member led and had applied all of its predecessors' entries.
+    var settledTerm: Term = 0
+    var publishedAt = Instant(nanoseconds: 0)
 }
 
 extension MemberLoop {
-    private var ceiling: SemanticVersion? {
-        configuration.cluster.versionCeiling.flatMap { SemanticVersion($0.rawValue, minorIsEnough: true) }
-    }
-
     // MARK: Leadership
 
     func statusChanged(_ status: RaftBasicStatus) {
-        if status.lead != 0 { monitors.leaderChanges += 1 }
         let now = Self.now()
-        if status.role == .leader {
-            let extra = Duration.milliseconds(Int64(configuration.raft.electionMilliseconds))
-            if !replica.apply.state.lessor.isPrimary { replica.apply.state.lessor.promote(extension: extra, now: now) }
-            publish()
-        } else {
-            replica.apply.state.lessor.demote()
+        if status.lead != 0, status.lead != monitors.lastLeader { monitors.leaderChanges += 1 }
+        if status.lead != monitors.lastLeader {
+            monitors.lastLeader = status.lead
+            lane.leaderChanged(status, now: now)
+            scheduleTurn()
         }
+        if status.role != .leader, replica.apply.state.lessor.isPrimary { replica.apply.state.lessor.demote() }
+        if status.lead != 0, !monitors.hasPublished { publish(now) }
+    }
+
+    /// A leader knows what earlier ones granted, and what was decided, once it has applied an entry of its own term.
+    func noteFirstCommit() {
+        let status = raftStatus
+        guard status.role == .leader, monitors.settledTerm != status.term,
+            replica.apply.state.backend.consistentTerm == status.term
+        else { return }
+        monitors.settledTerm = status.term
+        let extra = Duration.milliseconds(Int64(configuration.raft.electionMilliseconds))
+        replica.apply.state.lessor.promote(extension: extra, now: Self.now())
+        peerSide?.versions.settleClusterVersion()
+        scheduleTurn()
     }
 
     /// Tells the cluster this member's name and client URLs; serving begins when that is applied.
-    private func publish() {
+    private func publish(_ now: Instant) {
+        monitors.publishedAt = now
         let urls = configuration.listen.advertiseClientURLs.map(\.description)
         lane.proposeInternally(
             .clusterMemberAttributesSet(
                 ClusterMemberAttributesSetRequest(
                     memberID: memberID, attributes: MemberAttributes(name: configuration.name, clientURLs: urls))))
-        proposeClusterVersion()
-    }
-
-    private func proposeClusterVersion() {
-        guard raftStatus.role == .leader, !monitors.isVersionProposed else { return }
-        let next: SemanticVersion?
-        if let current = membership.clusterVersion {
-            next = VersionRules.nextClusterVersion(
-                current: current, lowestMember: .server, downgrade: membership.downgrade, ceiling: ceiling)
-        } else {
-            next = VersionRules.initialClusterVersion(ceiling: ceiling)
-            if let next {
-                logger.info("setting up initial cluster version using v3 API", [.string("cluster-version", next.minorDescription)])
-            }
-        }
-        guard let next else { return }
-        monitors.isVersionProposed = true
-        lane.proposeInternally(.clusterVersionSet(ClusterVersionSetRequest(version: next.description)))
     }
 
     // MARK: News of the state machine
 
     func handle(_ event: StateEvent) {
+        membershipChanged(event)
         let ids: [LogField] = [
             .string("cluster-id", hexadecimal(clusterID)), .string("local-member-id", hexadecimal(memberID)),
         ]
@@ -152,7 +150,6 @@ extension MemberLoop {
     }
 
     private func clusterVersionSet(_ from: SemanticVersion?, _ to: SemanticVersion, _ ids: [LogField]) {
-        monitors.isVersionProposed = false
         let text = to.minorDescription
         if let from {
             logger.info(
@@ -189,12 +186,17 @@ extension MemberLoop {
     func monitorHalfSecond() {
         let now = Self.now()
         replica.apply.state.tokens.expire(now: now)
-        if raftStatus.role == .leader {
+        // What was published may have been lost with a leader.
+        if !monitors.hasPublished, raftStatus.lead != 0,
+            now - monitors.publishedAt >= .nanoseconds(requestTimeout.nanoseconds)
+        {
+            publish(now)
+        }
+        if replica.apply.state.lessor.isPrimary {
             for id in replica.apply.state.lessor.expired(now: now, retryAfter: .seconds(7)) {
                 metrics.leasesExpired += 1
                 lane.proposeInternally(.leaseRevoke(LeaseRevokeRequest(id: id)))
             }
-            if monitors.isReady { proposeClusterVersion() }
             compactOnSchedule(now)
         }
         turn()

@@ -4,6 +4,8 @@
 // Everything happens in turns. A turn takes what has come in, runs the lanes until they are quiet, hands out what they
 // ask for, and writes each connection's answers with one system call.
 
+import NIOPosix
+import PeerTransport
 import Auth
 import BBolt
 import Backend
@@ -63,6 +65,10 @@ final class MemberLoop {
     var statistics: DatabaseStatistics
     var monitors = MonitorState()
     var whenReady: (() -> Void)?
+    /// Called when the cluster goes on without this member.
+    var whenRemoved: (() -> Void)?
+    var isLeaving = false
+    var peerSide: PeerSide?
 
     init(
         replica: consuming CompactReplica, log: consuming sending LogLane, commit: consuming sending CommitLane,
@@ -139,7 +145,8 @@ final class MemberLoop {
                 quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
                 electionTimeout: election,
                 watchProgressInterval: .nanoseconds(requests.watchProgressNotifyInterval.nanoseconds),
-                startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000)),
+                startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000),
+                checksReconfiguration: configuration.cluster.strictReconfigCheck),
             member: self)
         lane.wake = { [unowned self] in scheduleTurn() }
         door = FrontDoor(
@@ -183,6 +190,9 @@ final class MemberLoop {
             loop.turn()
         }
         every(.milliseconds(500)) { $0.monitorHalfSecond() }
+        every(VersionMonitor.interval) { $0.peerSide?.versions.settleClusterVersion() }
+        let downgradeCheck = TimeAmount(configuration.cluster.downgradeCheckTime)
+        if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
         every(.seconds(30)) { $0.purgeFiles() }
     }
 
@@ -202,6 +212,7 @@ final class MemberLoop {
         let now = Self.now()
         lane.now = now
         for message in inbox.take() { receive(message) }
+        takePeerNews()
         do throws(StateMachineFailure) {
             repeat {
                 passRequests()
@@ -211,6 +222,7 @@ final class MemberLoop {
                 if !applied.isEmpty { metrics.note(applied, took: Self.now() - begun) }
                 passResults()
             } while !lane.outbox.isEmpty || (replica.consensus.hasWork && !replica.hasMore)
+            noteFirstCommit()
         } catch {
             fail("failed to apply an entry: \(error)")
         }
@@ -232,7 +244,6 @@ final class MemberLoop {
             metrics.walBytes = written
             if replies.contains(where: { if case .snapshotSaved = $0 { true } else { false } }) { metrics.snapshotSave.observe(seconds) }
             metrics.walFsync.observe(seconds)
-            metrics.walWrite.observe(seconds)
             if seconds > 1 {
                 logger.warn(
                     "slow fdatasync", [.duration("took", Duration.seconds(seconds)), .duration("expected-duration", Duration.seconds(1))])
@@ -288,6 +299,9 @@ final class MemberLoop {
         lane.outbox = FrontOutbox()
         metrics.proposalsPending += out.proposals.count
         for proposal in out.proposals { replica.consensus.propose(proposal) }
+        for change in out.configurationChanges { replica.consensus.proposeConfigurationChange(change) }
+        for target in out.leaderTransfers { replica.consensus.transferLeadership(to: target) }
+        for (token, errand) in out.errands { peerSide?.errands.run(token, errand) }
         for id in out.barriers { replica.consensus.barrier(id) }
         for token in out.flushes { replica.apply.flush(token) }
         for (token, chore) in out.chores { (chore.isCostly ? passwordThread : choreThread)?.post((token, chore)) }
@@ -309,6 +323,7 @@ final class MemberLoop {
         for event in out.events { handle(event) }
         if let status = out.status { statusChanged(status) }
         if !out.log.isEmpty { passToLog(out.log) }
+        passToPeers(out)
         if !out.commit.isEmpty { commitThread.post(contentsOf: out.commit) }
         if !out.changes.isEmpty {
             metrics.note(out.changes)
@@ -337,9 +352,12 @@ final class MemberLoop {
                 ])
         }
         if let index = out.snapshotSaved { logger.info("saved snapshot to disk", [.uint("snapshot-index", index)]) }
-        if out.snapshotInstalled != nil { lane.watches.storeReplaced() }
+        if out.snapshotInstalled != nil {
+            lane.watches.storeReplaced()
+            membershipReplaced()
+        }
         if let failure = out.failure { fail("\(failure)") }
-        if out.removesLocalMember { logger.warn("the local member was removed from the cluster") }
+        if out.removesLocalMember { localMemberWasRemoved() }
     }
 
     /// A commit index alone needs no sync and nobody waits for it: under load it goes with the next entries and costs no
@@ -396,6 +414,8 @@ final class MemberLoop {
 
     /// Puts everything applied into the file and closes log and file. Blocks; the loop serves nobody any more.
     func finishStop() {
+        peerSide?.transport.stop()
+        try? peerSide?.pool.syncShutdownGracefully()
         replica.apply.seal()
         replica.collectApplied()
         let out = replica.outbox

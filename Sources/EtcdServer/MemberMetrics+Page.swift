@@ -23,6 +23,7 @@ extension MemberMetrics {
         disk(&page, member)
         store(&page, member)
         calls(&page, member)
+        peers(&page, member)
         unused(&page)
         process(&page)
         return page.text()
@@ -38,14 +39,14 @@ extension MemberMetrics {
         page.family(
             "etcd_server_learner_promote_failures", "counter", "Promotions of learners that failed here as leader.",
             promotionFailures.sorted { $0.key < $1.key }.map { ("Reason=\"\($0.key)\"", $0.value) })
-        page.counter("etcd_server_heartbeat_send_failures_total", "Heartbeats that the leader sent late.", lateHeartbeats)
+        page.counter("etcd_server_heartbeat_send_failures_total", "Heartbeats that the leader sent late; not counted.", 0)
         page.gauge("etcd_server_snapshot_apply_in_progress_total", "1 while a received snapshot is applied.", 0)
         page.gauge("etcd_server_proposals_committed_total", "Proposals committed.", raft.commit)
         page.gauge("etcd_server_proposals_applied_total", "Proposals applied.", member.appliedIndex)
         page.gauge("etcd_server_proposals_pending", "Proposals under way.", proposalsPending)
         page.counter("etcd_server_proposals_failed_total", "Proposals that failed.", proposalsFailed)
         page.counter("etcd_server_slow_apply_total", "Requests that were slow to apply.", slowApplies)
-        page.counter("etcd_server_slow_read_indexes_total", "Read indexes that took long.", 0)
+        page.counter("etcd_server_slow_read_indexes_total", "Read indexes that took long; not counted.", 0)
         page.counter("etcd_server_read_indexes_failed_total", "Read indexes that failed.", failedBarriers)
         page.gauge(
             "etcd_server_quota_backend_bytes", "Quota of the backend, in bytes.",
@@ -77,7 +78,7 @@ extension MemberMetrics {
         page.histogram("etcd_server_request_duration_seconds", "Time from a request's arrival to its answer.", requests) {
             "success=\"\($0.succeeded)\",type=\"\($0.type.name)\""
         }
-        page.histogram("etcd_server_range_duration_seconds", "Time to read a range.", ranges) { "success=\"\($0)\"" }
+        page.histogram("etcd_server_range_duration_seconds", "Time to read a range; counted, not timed.", ranges) { "success=\"\($0)\"" }
         page.counter("etcd_debugging_server_lease_expired_total", "Leases that ran out.", leasesExpired)
         page.counter("etcd_debugging_lease_granted_total", "Leases granted.", leasesGranted)
         page.counter("etcd_debugging_lease_revoked_total", "Leases revoked.", leasesRevoked)
@@ -87,7 +88,7 @@ extension MemberMetrics {
 
     private func disk(_ page: inout MetricPage, _ member: MemberLoop) {
         page.histogram("etcd_disk_wal_fsync_duration_seconds", "Time of a sync of the WAL.", walFsync)
-        page.histogram("etcd_disk_wal_write_duration_seconds", "Time of a write to the WAL.", walWrite)
+        page.histogram("etcd_disk_wal_write_duration_seconds", "Time of a write to the WAL, its sync included.", walFsync)
         page.gauge("etcd_disk_wal_write_bytes_total", "Bytes written to the WAL.", walBytes)
         page.histogram("etcd_disk_backend_commit_duration_seconds", "Time of a commit of the backend.", backendCommit)
         let part = Histogram(start: 0.001, factor: 2, count: 14)
@@ -95,7 +96,7 @@ extension MemberMetrics {
         page.histogram("etcd_debugging_disk_backend_commit_spill_duration_seconds", "Time of spilling in a commit; not taken apart.", part)
         page.histogram("etcd_debugging_disk_backend_commit_write_duration_seconds", "Time of a commit, writing included.", backendCommit)
         page.histogram("etcd_disk_backend_defrag_duration_seconds", "Time of a defragmentation.", defragmentation)
-        page.histogram("etcd_disk_backend_snapshot_duration_seconds", "Time of a snapshot of the backend.", backendSnapshot)
+        page.histogram("etcd_disk_backend_snapshot_duration_seconds", "Time of a snapshot of the backend; not timed.", Histogram(start: 0.01, factor: 2, count: 17))
         page.gauge("etcd_disk_defrag_inflight", "1 while a defragmentation is under way.", isDefragmenting ? 1 : 0)
         page.histogram("etcd_debugging_snap_save_total_duration_seconds", "Time to save a snapshot.", snapshotSave)
         page.histogram("etcd_debugging_snap_save_marshalling_duration_seconds", "Time to encode a snapshot; not taken apart.", part)
@@ -124,7 +125,7 @@ extension MemberMetrics {
         page.gauge("etcd_debugging_mvcc_watch_stream_total", "Watch streams.", member.lane.watches.streamCount)
         page.gauge("etcd_debugging_mvcc_watcher_total", "Watchers.", member.lane.watches.watcherCount)
         page.gauge("etcd_debugging_mvcc_slow_watcher_total", "Watchers that are behind.", member.lane.watches.slowCount)
-        page.gauge("etcd_debugging_mvcc_pending_events_total", "Events on their way to watchers.", 0)
+        page.gauge("etcd_debugging_mvcc_pending_events_total", "Events on their way to watchers; not counted.", 0)
         page.counter("etcd_debugging_mvcc_db_compaction_keys_total", "Rows that compactions removed.", member.replica.apply.compactedRows)
         page.gauge("etcd_debugging_mvcc_db_compaction_last", "When the last compaction ended, in seconds of 1970.", compactedAt)
         page.histogram("etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", "Time of a slice of compaction.", compactionPause)

@@ -108,9 +108,9 @@ final class GRPCCall: ReplySink {
         var metadata = CallMetadata(certificateName: certificateName)
         for (name, value) in stream.head.fields {
             switch name {
-            case "token": metadata.token = value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value
+            case "token": metadata.token = CallMetadata.token(inField: value)
             case "authorization":
-                if metadata.token == nil { metadata.token = value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : value }
+                if metadata.token == nil { metadata.token = CallMetadata.token(inField: value) }
             case "hasleader": metadata.requiresLeader = value == "true"
             case "client-api-version": metadata.clientVersion = value
             default: break

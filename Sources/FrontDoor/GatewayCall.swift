@@ -128,7 +128,6 @@ final class GatewayCall: ReplySink {
 
 extension CallMetadata {
     fileprivate mutating func setToken(from request: HTTPRequest) {
-        guard let field = request["authorization"] else { return }
-        token = field.hasPrefix("Bearer ") ? String(field.dropFirst(7)) : field
+        token = request["authorization"].map(Self.token(inField:))
     }
 }

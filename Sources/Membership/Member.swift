@@ -21,6 +21,9 @@ package struct Member: Sendable, Equatable {
         self.isLearner = isLearner
     }
 
+    /// Whether the member has ever published itself.
+    package var isStarted: Bool { !name.isEmpty }
+
     /// The identifier etcd derives: the first eight bytes of SHA-1 over the sorted peer URLs, the cluster's token and,
     /// for members added to a living cluster, the wall clock in seconds as decimal text.
     package static func identifier(peerURLs: [String], token: String, addedAt unixSeconds: Int64? = nil) -> MemberID {

@@ -3,28 +3,32 @@
 package import Base
 
 package enum VersionRules {
-    /// The version a cluster of one member starts at: this release's, unless a ceiling was given.
-    package static func initialClusterVersion(ceiling: SemanticVersion?) -> SemanticVersion {
-        let own = SemanticVersion.server.withoutPatch
-        guard let ceiling else { return own }
-        return min(own, ceiling.withoutPatch)
-    }
+    /// What a cluster is at until its members' versions are known.
+    package static let floor = SemanticVersion(3, 0)
 
     /// The version the leader should set next, or nil to leave it: the lowest of the members' versions, never above
     /// the ceiling, never below what is in force unless a downgrade to it is under way.
+    /// - Parameter lowestMember: nil while a member's version is unknown.
     package static func nextClusterVersion(
         current: SemanticVersion?,
-        lowestMember: SemanticVersion,
+        lowestMember: SemanticVersion?,
         downgrade: DowngradeState,
         ceiling: SemanticVersion?
     ) -> SemanticVersion? {
+        guard let current else { return capped(lowestMember ?? floor, ceiling) }
+        guard let lowestMember else { return nil }
         if downgrade.isEnabled, let target = SemanticVersion(downgrade.targetVersion) {
-            return current == target ? nil : target
+            guard target != current, isAllowedDowngrade(from: current, to: target) else { return nil }
+            let lowest = lowestMember.withoutPatch
+            return lowest == target || isAllowedDowngrade(from: lowest, to: target) ? target : nil
         }
-        var wanted = lowestMember.withoutPatch
-        if let ceiling { wanted = min(wanted, ceiling.withoutPatch) }
-        guard let current else { return wanted }
-        return wanted > current ? wanted : nil
+        let wanted = capped(lowestMember, ceiling)
+        return wanted > current && wanted.major == current.major ? wanted : nil
+    }
+
+    private static func capped(_ version: SemanticVersion, _ ceiling: SemanticVersion?) -> SemanticVersion {
+        guard let ceiling else { return version.withoutPatch }
+        return min(version.withoutPatch, ceiling.withoutPatch)
     }
 
     /// One minor down within the major is the only step allowed.

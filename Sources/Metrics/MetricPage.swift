@@ -15,20 +15,13 @@ package struct MetricPage: ~Copyable {
         "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
     }
 
-    package mutating func gauge(_ name: String, _ help: String, _ value: some BinaryInteger) {
-        blocks.append((name, head(name, "gauge", help) + "\(name) \(metricNumber(Double(value)))\n"))
-    }
+    package mutating func gauge(_ name: String, _ help: String, _ value: some BinaryInteger) { gauge(name, help, Double(value)) }
+    package mutating func gauge(_ name: String, _ help: String, _ value: Double) { single(name, "gauge", help, value) }
+    package mutating func counter(_ name: String, _ help: String, _ value: some BinaryInteger) { counter(name, help, Double(value)) }
+    package mutating func counter(_ name: String, _ help: String, _ value: Double) { single(name, "counter", help, value) }
 
-    package mutating func gauge(_ name: String, _ help: String, _ value: Double) {
-        blocks.append((name, head(name, "gauge", help) + "\(name) \(metricNumber(value))\n"))
-    }
-
-    package mutating func counter(_ name: String, _ help: String, _ value: some BinaryInteger) {
-        blocks.append((name, head(name, "counter", help) + "\(name) \(metricNumber(Double(value)))\n"))
-    }
-
-    package mutating func counter(_ name: String, _ help: String, _ value: Double) {
-        blocks.append((name, head(name, "counter", help) + "\(name) \(metricNumber(value))\n"))
+    private mutating func single(_ name: String, _ type: String, _ help: String, _ value: Double) {
+        blocks.append((name, head(name, type, help) + "\(name) \(metricNumber(value))\n"))
     }
 
     /// One line for each set of labels; the family is left out while it has no member, as Go's library does.

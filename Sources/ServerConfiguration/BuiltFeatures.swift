@@ -35,12 +35,7 @@ package enum BuiltFeatures {
             changed("discovery-user"), changed("discovery-password"), changed("discovery-fallback"),
             // TLS
             changed("client-cert-file"), changed("client-key-file"),
-            changed("peer-cert-file"), changed("peer-key-file"),
-            changed("peer-client-cert-file"), changed("peer-client-key-file"), changed("peer-client-cert-auth"),
-            changed("peer-trusted-ca-file"), changed("peer-auto-tls"), changed("peer-crl-file"),
-            changed("peer-cert-allowed-cn"), changed("peer-cert-allowed-hostname"),
             changed("peer-skip-client-san-verification"),
-            asked("listen-peer-urls", "https") { $0.listen.peerURLs.contains(where: \.isTLS) },
             // Observation
             changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),
@@ -58,12 +53,6 @@ package enum BuiltFeatures {
             changed("memory-mlock"),
             // Features switched on or off by name; all that exist are built in or not built at all.
             changed("feature-gates"),
-            // Clusters
-            asked("initial-cluster", "more than one member") { configuration in
-                let members = try? configuration.initialMembers()
-                return (members?.count ?? 0) > 1
-            },
-            asked("initial-cluster-state", "existing") { $0.cluster.initialClusterState == .existing },
             // Listeners
             changed("listen-client-http-urls"), changed("socket-reuse-port"), changed("socket-reuse-address"),
         ]

@@ -48,8 +48,9 @@ final class RevocationFile {
                     // one whose elements are sequences that begin with an integer.
                     guard field.identifier == .sequence, case .constructed(let entries) = field.content else { continue }
                     for entry in entries {
-                        guard case .constructed(let values) = entry.content, entry.identifier == .sequence,
-                            let first = values.first(where: { _ in true }), first.identifier == .integer,
+                        guard case .constructed(let values) = entry.content, entry.identifier == .sequence else { continue }
+                        var parts = values.makeIterator()
+                        guard let first = parts.next(), first.identifier == .integer,
                             case .primitive(let number) = first.content
                         else { continue }
                         serials.insert(Array(number.drop { $0 == 0 }))

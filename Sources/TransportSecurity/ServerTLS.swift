@@ -65,7 +65,7 @@ package final class ServerTLS {
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
         configuration.minimumTLSVersion = settings.minimumVersionIs13 ? .tlsv13 : .tlsv12
         configuration.maximumTLSVersion = settings.maximumVersionIs12 ? .tlsv12 : nil
-        configuration.applicationProtocols = ["h2", "http/1.1"]
+        configuration.applicationProtocols = settings.protocols
         if settings.asksForCertificate {
             configuration.certificateVerification = .noHostnameVerification
             if settings.trustedCAFile.isEmpty {

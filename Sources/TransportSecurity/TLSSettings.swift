@@ -18,11 +18,14 @@ package struct TLSSettings: Sendable, Equatable {
     package var cipherSuites: [String]
     package var minimumVersionIs13: Bool
     package var maximumVersionIs12: Bool
+    /// For ALPN, in order of preference.
+    package var protocols: [String]
 
     package init(
         certificateFile: String, keyFile: String, trustedCAFile: String = "", requiresClientCertificate: Bool = false,
         revocationListFile: String = "", allowedCommonNames: [String] = [], allowedHostNames: [String] = [],
-        cipherSuites: [String] = [], minimumVersionIs13: Bool = false, maximumVersionIs12: Bool = false
+        cipherSuites: [String] = [], minimumVersionIs13: Bool = false, maximumVersionIs12: Bool = false,
+        protocols: [String] = ["h2", "http/1.1"]
     ) {
         self.certificateFile = certificateFile
         self.keyFile = keyFile
@@ -34,6 +37,7 @@ package struct TLSSettings: Sendable, Equatable {
         self.cipherSuites = cipherSuites
         self.minimumVersionIs13 = minimumVersionIs13
         self.maximumVersionIs12 = maximumVersionIs12
+        self.protocols = protocols
     }
 
     /// Whether clients show certificates at all.

@@ -37,13 +37,17 @@ struct LayeringTests {
         "CCrypt": (8, []),
         "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
         "HTTP2": (8, ["CNGHTTP2", "CZlib", "NIOCore"]),
+        "PeerTransport": (
+            8,
+            ["Base", "Wire", "FileIO", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
+        ),
         "TransportSecurity": (
             8, ["NIOCore", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
         ),
         "EtcdAPI": (
             8,
             [
-                "Base", "Wire", "EtcdWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine",
+                "Base", "Wire", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine",
                 "Replica",
             ]
         ),
@@ -60,8 +64,8 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Replica", "Credentials", "EtcdAPI", "FrontDoor", "HTTP2", "Metrics", "TransportSecurity", "ServerConfiguration",
-                "ServerLog", "NIOCore", "NIOPosix",
+                "Wire", "RaftWire", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),

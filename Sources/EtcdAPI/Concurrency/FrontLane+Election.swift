@@ -96,11 +96,10 @@ extension FrontLane {
             success: [.put(PutRequest(key: key, value: value, lease: lease))], failure: [.range(RangeRequest(key: key))])
         queue.transact(enter) { response, revision in
             var leader = LeaderKey(name: queue.name, key: key, revision: revision, lease: lease)
-            let elected = { waitForOffice(queue, leader, revision) }
-            guard !response.succeeded, let present = response.pair(0) else { return elected() }
-            leader.revision = present.createRevision
-            if present.value == value { return waitForOffice(queue, leader, revision) }
-            proclaim(queue, leader, value) { _ in waitForOffice(queue, leader, revision) }
+            let present = response.succeeded ? nil : response.pair(0)
+            if let present { leader.revision = present.createRevision }
+            guard let present, present.value != value else { return waitForOffice(queue, leader, revision) }
+            proclaim(queue, leader, value) { [leader] _ in waitForOffice(queue, leader, revision) }
         }
     }
 

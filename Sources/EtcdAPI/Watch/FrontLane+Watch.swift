@@ -7,6 +7,7 @@ import Wire
 extension FrontLane {
     /// One message of a watch stream; the stream begins with its first.
     package func watch(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
+        if isLearner { return sink.finish(.notSupportedForLearner) }
         if metadata.token == nil || !member.isAuthEnabled { return take(request, metadata, sink) }
         whenTokenIsKnown(metadata, sink) { [self] in take(request, metadata, sink) }
     }

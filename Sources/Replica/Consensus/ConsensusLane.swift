@@ -47,7 +47,6 @@ package enum BarrierOutcome: Sendable {
     /// Reads may run once this index is applied.
     case confirmed(LogIndex)
     case leaderChanged
-    case noLeader
 }
 
 /// What leaves the consensus lane in one turn.
@@ -246,7 +245,8 @@ package struct ConsensusLane: ~Copyable {
         }
         let status = raft.basicStatus
         if status.lead != lastStatus.lead || status.term != lastStatus.term || status.role != lastStatus.role {
-            if status.lead != lastStatus.lead { abandonBarriers(newLeader: status.lead) }
+            // Who waits while there is no leader is served by the next one, or gives up in time.
+            if status.lead != lastStatus.lead, status.lead != 0 { abandonBarriers() }
             lastStatus = status
             outbox.status = status
         }
@@ -311,9 +311,9 @@ package struct ConsensusLane: ~Copyable {
         for id in open.ids { outbox.barriers.append((id, .confirmed(state.index))) }
     }
 
-    private mutating func abandonBarriers(newLeader: MemberID) {
+    private mutating func abandonBarriers() {
         guard let open = openBarrier else { return }
         openBarrier = nil
-        for id in open.ids { outbox.barriers.append((id, newLeader == 0 ? .noLeader : .leaderChanged)) }
+        for id in open.ids { outbox.barriers.append((id, .leaderChanged)) }
     }
 }

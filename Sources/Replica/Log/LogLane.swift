@@ -42,27 +42,31 @@ package struct LogLane: ~Copyable {
             switch request {
             case .append(let append):
                 if let snapshot = append.snapshot {
-                    try log.commit()
+                    try commit()
                     // The file first: a record in the WAL promises that the file is there.
                     try write(snapshot)
                     log.append(snapshot.metadata.record)
                 }
                 log.append(append.entries, append.hardState ?? HardState())
                 if let snapshot = append.snapshot {
-                    try log.commit()
+                    try commit()
                     log.releaseSegments(before: snapshot.metadata.index)
                     replies.append(.snapshotRecorded(snapshot, append.responses))
                 } else if !append.responses.isEmpty {
                     replies.append(.appended(append.responses))
                 }
             case .saveSnapshot(let snapshot):
-                bytesWritten += UInt64(try log.commit().bytesWritten)
+                try commit()
                 try save(snapshot)
                 replies.append(.snapshotSaved(snapshot))
             }
         }
-        bytesWritten += UInt64(try log.commit().bytesWritten)
+        try commit()
         return replies
+    }
+
+    private mutating func commit() throws(WALError) {
+        bytesWritten += UInt64(try log.commit().bytesWritten)
     }
 
     private mutating func save(_ snapshot: Snapshot) throws(WALError) {

@@ -1,0 +1,60 @@
+// What goes between members, on the metrics page.
+
+import Base
+import Metrics
+import PeerTransport
+
+extension MemberMetrics {
+    func note(_ measurement: PeerMeasurement) {
+        switch measurement {
+        case .roundTrip(let id, let seconds): roundTrips.observe(id, seconds)
+        case .snapshotSent(let id, let seconds): snapshotsSent.observe(id, seconds)
+        case .snapshotReceived(let id, let seconds): snapshotsReceived.observe(id, seconds)
+        }
+    }
+
+    func peers(_ page: inout MetricPage, _ member: MemberLoop) {
+        guard let transport = member.transport else { return }
+        let local = hexadecimal(member.memberID)
+        let counters = transport.counters.sorted { $0.key < $1.key }.map { (id: hexadecimal($0.key), counters: $0.value) }
+        let active = transport.peerIDs.map { id in
+            ("Local=\"\(local)\",Remote=\"\(hexadecimal(id))\"", transport.activeSince(id) == nil ? 0.0 : 1.0)
+        }
+        if !active.isEmpty { page.family("etcd_network_active_peers", "gauge", "Peers that are connected.", active) }
+        let lost = counters.filter { $0.counters.disconnects > 0 }
+        if !lost.isEmpty {
+            page.family(
+                "etcd_network_disconnected_peers_total", "counter", "Connections to peers that were lost.",
+                lost.map { ("Local=\"\(local)\",Remote=\"\($0.id)\"", Double($0.counters.disconnects)) })
+        }
+        func family(_ name: String, _ type: String, _ help: String, _ label: String, _ value: (PeerCounters) -> UInt64) {
+            let rows = counters.filter { value($0.counters) > 0 }.map { ("\(label)=\"\($0.id)\"", Double(value($0.counters))) }
+            if !rows.isEmpty { page.family(name, type, help, rows) }
+        }
+        family("etcd_network_peer_sent_bytes_total", "counter", "Bytes sent to peers.", "To") { $0.sentBytes }
+        family("etcd_network_peer_received_bytes_total", "counter", "Bytes received from peers.", "From") { $0.receivedBytes }
+        family("etcd_network_peer_sent_failures_total", "counter", "Messages to peers that were lost.", "To") { $0.sentFailures }
+        family("etcd_network_peer_received_failures_total", "counter", "Messages that could not be received.", "From") {
+            $0.receivedFailures
+        }
+        family("etcd_network_snapshot_send_success", "counter", "Snapshots sent.", "To") { $0.snapshotsSent }
+        family("etcd_network_snapshot_send_failures", "counter", "Snapshots that could not be sent.", "To") { $0.snapshotSendFailures }
+        family("etcd_network_snapshot_send_inflights_total", "gauge", "Snapshots being sent.", "To") { $0.snapshotsBeingSent }
+        family("etcd_network_snapshot_receive_success", "counter", "Snapshots received.", "From") { $0.snapshotsReceived }
+        family("etcd_network_snapshot_receive_failures", "counter", "Snapshots that could not be received.", "From") {
+            $0.snapshotReceiveFailures
+        }
+        family("etcd_network_snapshot_receive_inflights_total", "gauge", "Snapshots being received.", "From") {
+            $0.snapshotsBeingReceived
+        }
+        page.histogram("etcd_network_peer_round_trip_time_seconds", "Time for a probe to come back.", roundTrips) {
+            "To=\"\(hexadecimal($0))\""
+        }
+        page.histogram("etcd_network_snapshot_send_total_duration_seconds", "Time to send a snapshot.", snapshotsSent) {
+            "To=\"\(hexadecimal($0))\""
+        }
+        page.histogram("etcd_network_snapshot_receive_total_duration_seconds", "Time to receive a snapshot.", snapshotsReceived) {
+            "From=\"\(hexadecimal($0))\""
+        }
+    }
+}

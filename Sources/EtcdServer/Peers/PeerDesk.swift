@@ -1,0 +1,190 @@
+// What members ask each other besides raft: who belongs to the cluster, which version, leases, hashes, promotions.
+
+import Lease
+import BBolt
+import Base
+import EtcdAPI
+import EtcdWire
+import MVCC
+import Membership
+import NIOHTTP1
+import PeerTransport
+import Raft
+import Replica
+import StateMachine
+import Wire
+
+/// Confined to the member's loop.
+final class PeerDesk {
+    private unowned let member: MemberLoop
+    /// How long an answer about a lease waits for entries that are committed and not applied.
+    private static let applyWait: Duration = .seconds(1)
+    private static let leaseBodyBytesMax = 64 << 10
+    private static let promotePrefix = "/members/promote/"
+
+    init(_ member: MemberLoop) {
+        self.member = member
+    }
+
+    func answer(_ request: PeerRequest, _ reply: PeerReply) {
+        switch request.path {
+        case "/members": reply(members(request))
+        case "/version": reply(version(request))
+        case "/leases", "/leases/internal": lease(request, reply)
+        case "/members/hashkv": hash(request, reply)
+        case "/downgrade/enabled": downgrade(request, reply)
+        default:
+            guard request.path.hasPrefix(Self.promotePrefix) else { return reply(.notFound) }
+            promote(request, reply)
+        }
+        member.scheduleTurn()
+    }
+
+    private var clusterHeader: HTTPHeaders { ["X-Etcd-Cluster-ID": hexadecimal(member.clusterID)] }
+
+    private func json(_ value: JSONValue, _ headers: HTTPHeaders = [:]) -> PeerResponse {
+        .json(200, Bytes(value.encoded + [UInt8(ascii: "\n")]), headers: headers)
+    }
+
+    // MARK: Members and versions
+
+    private func members(_ request: PeerRequest) -> PeerResponse {
+        guard request.method == "GET" else { return .methodNotAllowed("GET") }
+        return json(.array(member.membership.members.map(\.json)), clusterHeader)
+    }
+
+    private func version(_ request: PeerRequest) -> PeerResponse {
+        guard request.method == "GET" else { return .methodNotAllowed("GET") }
+        return .json(
+            200,
+            Bytes(
+                JSONValue.object([
+                    "etcdserver": .string(SemanticVersion.server.description),
+                    "etcdcluster": .string(member.membership.clusterVersion?.description ?? "not_decided"),
+                    "storage": .string(member.storageVersion?.description ?? "unknown"),
+                ]).encoded))
+    }
+
+    private func downgrade(_ request: PeerRequest, _ reply: PeerReply) {
+        guard request.method == "GET" else { return reply(.methodNotAllowed("GET")) }
+        member.lane.whenCurrent { [member, clusterHeader] outcome in
+            switch outcome {
+            case .failure(let error):
+                reply(.text(500, "failed to get linearized downgrade info: \(error.message)", headers: clusterHeader))
+            case .success:
+                let text = member.membership.downgrade.isEnabled ? "true" : "false"
+                var headers = clusterHeader
+                headers.replaceOrAdd(name: "Content-Type", value: "text/plain")
+                reply(PeerResponse(status: 200, headers: headers, body: Bytes(text)))
+            }
+        }
+    }
+
+    private func promote(_ request: PeerRequest, _ reply: PeerReply) {
+        guard request.method == "POST" else { return reply(.methodNotAllowed("POST")) }
+        let text = String(request.path.dropFirst(Self.promotePrefix.count))
+        let headers = clusterHeader
+        guard let id = UInt64(text) else { return reply(.text(404, "member \(text) not found in cluster", headers: headers)) }
+        let token = request.headers.first(name: "Authorization").map(CallMetadata.token(inField:))
+        member.lane.promote(id, CallMetadata(token: token)) { [self] outcome in
+            switch outcome {
+            case .success(let members): reply(json(.array(members.map(\.json)), headers))
+            case .failure(.memberNotFound): reply(.text(404, "membership: ID not found", headers: headers))
+            case .failure(.memberNotLearner):
+                reply(.text(412, "membership: can only promote a learner member", headers: headers))
+            case .failure(.learnerNotReady): reply(.text(412, EtcdError.learnerNotReady.message, headers: headers))
+            case .failure(.timeout): reply(.text(408, EtcdError.timeout.message, headers: headers))
+            case .failure(let error): reply(.text(500, error.message, headers: headers))
+            }
+        }
+    }
+
+    // MARK: Leases: the leader's own knowledge
+
+    private func lease(_ request: PeerRequest, _ reply: PeerReply) {
+        guard request.method == "POST" else { return reply(.text(405, "Method Not Allowed")) }
+        if request.body.count > Self.leaseBodyBytesMax { return reply(.text(413, "request body too large")) }
+        let query: LeaseQuery
+        do throws(WireError) {
+            query = request.path == "/leases" ? try LeaseQuery(request.body) : try LeaseQuery(internalRequest: request.body)
+        } catch {
+            return reply(.text(400, "error unmarshalling request"))
+        }
+        let isRenewal = request.path == "/leases"
+        // What is committed may be the grant.
+        let (index, deadline) = (member.raftStatus.commit, MemberLoop.now() + Self.applyWait)
+        answerLease(query, isRenewal, index, deadline, reply)
+    }
+
+    private func answerLease(_ query: LeaseQuery, _ isRenewal: Bool, _ index: LogIndex, _ deadline: Instant, _ reply: PeerReply) {
+        if member.appliedIndex < index {
+            if MemberLoop.now() >= deadline {
+                return reply(.text(408, "waiting for node to catch up its applied index has timed out"))
+            }
+            return member.lane.retry { [self] in answerLease(query, isRenewal, index, deadline, reply) }
+        }
+        reply(isRenewal ? renewal(query) : timeToLive(query))
+    }
+
+    private static let notFound = PeerResponse.text(404, "lease not found")
+
+    private func renewal(_ query: LeaseQuery) -> PeerResponse {
+        do {
+            let ttl = try member.renewLease(query.id)
+            var writer = WireWriter()
+            writer.field(2, query.id)
+            writer.field(3, ttl)
+            return protobuf(writer.bytes)
+        } catch .notFound {
+            return Self.notFound
+        } catch {
+            return .text(400, "not a primary lessor")
+        }
+    }
+
+    private func timeToLive(_ query: LeaseQuery) -> PeerResponse {
+        let time = LeaseTime(query, member.lessor, now: MemberLoop.now())
+        if !time.isKnown { return Self.notFound }
+        if !member.lessor.isPrimary { return .text(500, "not a primary lessor") }
+        var writer = WireWriter()
+        var inner = WireWriter()
+        inner.explicit(1, Bytes())
+        inner.append(time.fields)
+        writer.explicit(1, inner.bytes)
+        return protobuf(writer.bytes)
+    }
+
+    private func protobuf(_ body: Bytes) -> PeerResponse {
+        PeerResponse(status: 200, headers: ["Content-Type": "application/protobuf"], body: body)
+    }
+
+    // MARK: Hashes
+
+    private func hash(_ request: PeerRequest, _ reply: PeerReply) {
+        guard request.method == "GET" else { return reply(.methodNotAllowed("GET")) }
+        var headers = clusterHeader
+        guard let json = try? JSONValue(parsing: request.body) else {
+            return reply(.text(400, "error unmarshalling request", headers: headers))
+        }
+        if let asked = request.headers.first(name: "X-Etcd-Cluster-ID"), asked != hexadecimal(member.clusterID) {
+            return reply(.text(412, "cluster ID mismatch", headers: headers))
+        }
+        let view = member.view
+        headers.replaceOrAdd(name: "X-Etcd-Cluster-ID", value: hexadecimal(member.clusterID))
+        member.lane.hash(view, at: Int64(clamping: json["revision"]?.unsigned ?? 0)) { [self] outcome in
+            switch outcome {
+            case .success(let hash):
+                reply(
+                    self.json(
+                        .object([
+                            "header": .object(["revision": .signed(view.latestRevision)]),
+                            "hash": .unsigned(UInt64(hash.hash)), "compact_revision": .signed(hash.compactRevision),
+                            "hash_revision": .signed(hash.revision),
+                        ]), headers))
+            case .failure(.compacted): reply(.text(400, "mvcc: required revision has been compacted", headers: headers))
+            case .failure(.futureRevision): reply(.text(400, "mvcc: required revision is a future revision", headers: headers))
+            case .failure(let error): reply(.text(400, EtcdError(error).message, headers: headers))
+            }
+        }
+    }
+}
