@@ -92,6 +92,11 @@ package final class EtcdServer {
             member.start()
             member.startPeers(tls: peerTLS?.value, remotes: settings.existingCluster?.members ?? [])
             door.value.transport = member.transport
+            return NIOLoopBound(member, eventLoop: loop)
+        }.wait()
+        if isInitialized, configuration.featureGates.isEnabled(.initialCorruptCheck) { try checkInitially() }
+        _ = try loop.submit { [member] in
+            guard let member = member?.value else { return }
             member.announce()
             // The first turn applies the configuration; a single voter then has nobody to wait for.
             member.turn()
@@ -100,7 +105,6 @@ package final class EtcdServer {
                 member.turn()
             }
             member.advanceTicks()
-            return NIOLoopBound(member, eventLoop: loop)
         }.wait()
         for channel in peerListeners { try channel.setOption(.autoRead, value: true).wait() }
         try bindClients(tls)
@@ -109,6 +113,19 @@ package final class EtcdServer {
             ready.wait()
             service.begin()
         }
+    }
+
+    private func checkInitially() throws {
+        guard let member else { return }
+        let promise = loop.makePromise(of: String?.self)
+        loop.execute {
+            guard let corruption = member.value.peerSide?.corruption else { return promise.succeed(nil) }
+            corruption.checkInitially { promise.succeed($0) }
+            member.value.turn()
+        }
+        guard let reason = try promise.futureResult.wait() else { return }
+        logger.error("checkInitialHashKV failed", [.error(reason)])
+        throw ServerStartError(description: reason)
     }
 
     /// Answers nobody any more, makes everything durable and lets go of the files.

@@ -184,6 +184,8 @@ final class MemberLoop {
         every(.milliseconds(500)) { $0.monitorHalfSecond() }
         every(VersionMonitor.interval) { $0.peerSide?.versions.settleClusterVersion() }
         let downgradeCheck = TimeAmount(configuration.cluster.downgradeCheckTime)
+        let corruptCheck = TimeAmount(configuration.monitoring.corruptCheckTime)
+        if corruptCheck > .zero { every(corruptCheck) { $0.peerSide?.corruption.checkPeriodically() } }
         if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
         every(.seconds(30)) { $0.purgeFiles() }
     }
