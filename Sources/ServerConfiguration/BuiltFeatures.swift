@@ -30,12 +30,7 @@ package enum BuiltFeatures {
     package static let refusals: [Refusal] =
         [
             // Discovery
-            changed("discovery-srv"), changed("discovery-srv-name"), changed("discovery-token"),
-            changed("discovery-endpoints"), changed("discovery-dial-timeout"), changed("discovery-request-timeout"),
-            changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"),
-            changed("discovery-insecure-transport"), changed("discovery-insecure-skip-tls-verify"),
-            changed("discovery-cert"), changed("discovery-key"), changed("discovery-cacert"),
-            changed("discovery-user"), changed("discovery-password"), changed("discovery-fallback"),
+            changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"), changed("discovery-fallback"),
             // TLS
             changed("client-cert-file"), changed("client-key-file"),
             changed("peer-skip-client-san-verification"),

@@ -35,6 +35,7 @@ struct LayeringTests {
         "CNGHTTP2": (8, []),
         "CZlib": (8, []),
         "CCrypt": (8, []),
+        "CResolver": (8, []),
         "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
         "HTTP2": (8, ["Base", "CNGHTTP2", "CZlib", "NIOCore"]),
         "PeerTransport": (
@@ -64,7 +65,7 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Wire", "RaftWire", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "Wire", "RaftWire", "CResolver", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
                 "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
