@@ -1,6 +1,6 @@
 """Three of our members beside three of Go's, in one run: writes, follower reads, and how long a lost leader is missed.
 
-    python Benchmarks/cluster.py --ours .build/release/etcd [--rounds 3] [--failovers 20]
+    python Benchmarks/three_members.py --ours .build/release/etcd [--rounds 3] [--failovers 20]
 """
 
 import argparse
