@@ -112,7 +112,7 @@ let targets: [Target] = [
     tests("EtcdWireTests", ["Base", "Wire", "EtcdWire", protobuf]),
     tests("RaftTests", ["Base", "RaftWire", "Raft", "DataDriven", "RaftScenarios"], exclude: ["Scenarios"]),
     tests("SimulatedDiskTests", ["Base", "FileIO", "SimulatedDisk"]),
-    tests("SimulationTests", ["Simulation"]),
+    tests("SimulationTests", ["Base", "EtcdWire", "RaftWire", "Simulation"]),
     tests("RaftLogTests", ["Base", "Wire", "RaftWire", "FileIO", "RaftLog", "SimulatedDisk"]),
     tests("BBoltTests", ["Base", "FileIO", "BBolt", "SimulatedDisk"]),
     tests("BackendTests", ["Base", "FileIO", "SimulatedDisk", "BBolt", "Backend"]),

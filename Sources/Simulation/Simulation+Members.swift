@@ -26,7 +26,7 @@ extension Simulation {
             name: member.name, memberDirectory: "d/member", walDirectory: "d/member/wal", snapshotDirectory: "d/member/snap",
             initialMembers: initial.map { ($0.name, [$0.peerURL]) }, token: "simulated",
             isNewCluster: member.existingCluster == nil, forcesNewCluster: false, electionTicks: 10, preVote: true,
-            snapshotCount: 150, catchUpEntries: 60, quotaBytes: 0, learnersMax: 1, minimumLeaseTTL: 2, seed: dice.next(),
+            snapshotCount: 150, catchUpEntries: 20, quotaBytes: 0, learnersMax: 1, minimumLeaseTTL: 2, seed: dice.next(),
             unsafeNoSync: false)
         result.existingCluster = member.existingCluster
         result.logSegmentSizeBytes = 64 << 10

@@ -5,6 +5,7 @@ import Base
 import FileIO
 import RaftWire
 import Replica
+import SimulatedDisk
 
 extension Simulation {
     private func member(_ id: MemberID) -> SimulatedMember? { members.first { $0.id == id && !$0.isRemoved } }
@@ -109,8 +110,9 @@ extension Simulation {
             try receive(post.database, message, on: target, number: UInt64(number))
         } catch {
             report(false)
-            // The next write of the log or the file meets the same disk.
-            return note("\(target.name) cannot keep a snapshot: \(error)")
+            note("\(target.name) cannot keep a snapshot: \(error)")
+            if target.disk.faults.powerFailsAtOperation != nil { crash(target, "\(error)") }
+            return
         }
         report(true)
         target.replica?.receive(message)

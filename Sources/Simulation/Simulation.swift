@@ -15,9 +15,6 @@ import Replica
 import SimulatedDisk
 
 package final class Simulation {
-    /// The second phase: time to converge, and then without new requests.
-    static let servingSeconds = 12
-    static let quietSeconds = 8
     static let slotsMax = 12
 
     let settings: SimulationSettings
@@ -78,11 +75,11 @@ package final class Simulation {
             scheduler.schedule(.fault, after: .milliseconds(2500))
         }
         scheduler.schedule(.heal, at: faultsEnd)
-        try run(until: faultsEnd + .milliseconds(UInt64(Self.servingSeconds) * 1000))
-        let hasServed = lastAcknowledged > faultsEnd + .milliseconds(UInt64(Self.servingSeconds) * 500)
+        try run(until: faultsEnd + .milliseconds(UInt64(settings.servingSeconds) * 1000))
+        let hasServed = lastAcknowledged > faultsEnd + .milliseconds(UInt64(settings.servingSeconds) * 500)
         if !hasServed { throw Violation(checker: "liveness", text: "the healed cluster acknowledges nothing: \(summary)") }
         areClientsQuiet = true
-        try run(until: now + .milliseconds(UInt64(Self.quietSeconds) * 1000))
+        try run(until: now + .milliseconds(UInt64(settings.quietSeconds) * 1000))
         try checkEnd()
     }
 

@@ -25,6 +25,9 @@ package struct SimulationSettings: Sendable {
     package var members = 3
     /// Simulated time of the first phase, with faults; the second, without, follows.
     package var seconds = 20
+    /// The second phase: time in which the healed cluster serves, and time in which nobody asks and all catch up.
+    package var servingSeconds = 12
+    package var quietSeconds = 8
     package var clients = 5
     package var hasFaults = true
     package var bug: PlantedBug?
