@@ -72,7 +72,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
-    room("HTTP2", ["CNGHTTP2", "CZlib", nioCore]),
+    room("HTTP2", ["Base", "CNGHTTP2", "CZlib", nioCore]),
     room("PeerTransport", ["Base", "Wire", "FileIO", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
     room("TransportSecurity", [nioCore, nioSSL, nioTLS, x509, swiftASN1, crypto]),
     room(
@@ -125,7 +125,7 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "Auth", "StateMachine",
          "Replica"]
     ),
-    tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
+    tests("HTTP2Tests", ["Base", "HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("PeerTransportTests", ["Base", "FileIO", "RaftWire", "Membership", "SimulatedDisk", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),

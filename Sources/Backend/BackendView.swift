@@ -4,7 +4,7 @@ package import BBolt
 package import Base
 
 /// Bucket `key` of a state of the file, or why it cannot be read.
-struct KeyBucket: Sendable {
+final class KeyBucket: Sendable {
     let outcome: Result<ReadBucket?, BBoltError>
 
     init(_ reader: ReadTransaction) {
@@ -28,6 +28,21 @@ package struct BackendView: Sendable {
     package func rowReader() throws(BBoltError) -> RowReader {
         try RowReader(self)
     }
+
+    /// Gives `body` the value of one row, which is no tombstone's; false if there is no such row.
+    package func withValue(
+        at revision: Revision, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(BBoltError) -> Bool {
+        if let firstUnwritten, firstUnwritten <= revision, let value = unwrittenValue(at: revision) {
+            value.withUnsafeBytes(body)
+            return true
+        }
+        guard let bucket = try keyBucket.outcome.get() else { return false }
+        return try withRowKey(revision) { (key) throws(BBoltError) in try bucket.withValue(of: key, body) }
+    }
+
+    /// Rows from here on are not in the file.
+    var firstUnwritten: Revision? { sealed.first?.rows.firstRevision ?? current.firstRevision }
 
     /// The value of a row that is not in the file yet.
     func unwrittenValue(at revision: Revision) -> Bytes? {
@@ -65,6 +80,20 @@ package struct BackendView: Sendable {
     }
 }
 
+/// Runs `body` with the key of a row that is no tombstone; on the stack, as every read needs one.
+@inline(__always)
+private func withRowKey<R>(
+    _ revision: Revision, _ body: (UnsafeRawBufferPointer) throws(BBoltError) -> R
+) throws(BBoltError) -> R {
+    var key = (UInt64(0), UInt64(0), UInt8(0))
+    return try withUnsafeMutableBytes(of: &key) { (key) throws(BBoltError) -> R in
+        key.storeBytes(of: revision.main.bigEndian, toByteOffset: 0, as: Int64.self)
+        key.storeBytes(of: UInt8(ascii: "_"), toByteOffset: 8, as: UInt8.self)
+        key.storeBytes(of: revision.sub.bigEndian, toByteOffset: 9, as: Int64.self)
+        return try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(key)[..<RevisionKey.size]))
+    }
+}
+
 /// Looks up rows by revision.
 package struct RowReader {
     private let view: BackendView
@@ -77,7 +106,7 @@ package struct RowReader {
     init(_ view: BackendView) throws(BBoltError) {
         self.view = view
         cursor = try view.keyBucket.outcome.get()?.cursor()
-        firstUnwritten = view.sealed.first?.rows.firstRevision ?? view.current.firstRevision
+        firstUnwritten = view.firstUnwritten
     }
 
     /// Gives `body` the value of the row at `revision`, which is no tombstone's; false if there is no such row.
@@ -94,14 +123,8 @@ package struct RowReader {
     }
 
     private mutating func find(_ revision: Revision) throws(BBoltError) -> Bool {
-        // On the stack: the key of every row read, in each of thousands of reads.
-        var key = (UInt64(0), UInt64(0), UInt8(0))
         let follows = standing.map { revision == Revision(main: $0.main + 1) || revision == Revision(main: $0.main, sub: $0.sub + 1) }
-        let isFound = try withUnsafeMutableBytes(of: &key) { (key) throws(BBoltError) -> Bool in
-            key.storeBytes(of: revision.main.bigEndian, toByteOffset: 0, as: Int64.self)
-            key.storeBytes(of: UInt8(ascii: "_"), toByteOffset: 8, as: UInt8.self)
-            key.storeBytes(of: revision.sub.bigEndian, toByteOffset: 9, as: Int64.self)
-            let wanted = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(key)[..<RevisionKey.size])
+        let isFound = try withRowKey(revision) { (wanted) throws(BBoltError) -> Bool in
             // Keys that were written one after another are often read so, too.
             if follows == true, try cursor?.next() == true, cursor.map({ compareBytes($0.key, wanted) == 0 }) == true { return true }
             return try cursor?.seek(wanted) == true && cursor.map { compareBytes($0.key, wanted) == 0 } == true

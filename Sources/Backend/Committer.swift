@@ -138,6 +138,9 @@ package struct Committer: ~Copyable {
         return result()
     }
 
+    /// What a dense copy may leave for the disk to write at once: the log's syncs, which clients wait for, queue behind it.
+    private static let copyStepBytes = 4 << 20
+
     /// A function of its own, so that the copy is gone when it returns: as long as a mapping of it is left, so is its
     /// lock, closed or not, and the file could not be opened again.
     private func writeCopy(to temporary: String) throws(BBoltError) {
@@ -145,7 +148,8 @@ package struct Committer: ~Copyable {
         copyOptions.noSync = true
         let copy = try Database.open(temporary, fileSystem: fileSystem, options: copyOptions)
         defer { copy.close() }
-        try compactCopy(from: database.beginRead(), to: copy)
+        try compactCopy(
+            from: database.beginRead(), to: copy, transactionBytesMax: Self.copyStepBytes, synchronizesEach: true)
         try copy.synchronize()
     }
 

@@ -37,31 +37,39 @@ extension ReplySink {
     }
 }
 
-/// What the client said about itself.
+/// What the client said about itself. Copied with every call: what only some clients say is behind one reference.
 package struct CallMetadata: Sendable {
-    /// `token` or `authorization`, the latter without "Bearer ".
-    package var token: String?
+    private final class Identity: Sendable {
+        let token: String?
+        let certificateName: String?
+
+        init(token: String?, certificateName: String?) {
+            self.token = token
+            self.certificateName = certificateName
+        }
+    }
+
+    private var identity: Identity?
     /// `hasleader: true`: fail rather than wait where there is no leader.
     package var requiresLeader: Bool
-    /// `client-api-version`, for the metric.
-    package var clientVersion: String?
     /// The call came through the JSON gateway.
     package var isGateway: Bool
+
+    /// `token` or `authorization`, the latter without "Bearer ".
+    package var token: String? {
+        get { identity?.token }
+        set { identity = Identity(token: newValue, certificateName: certificateName) }
+    }
+
     /// The common name of the client's certificate, where it showed one that was verified.
-    package var certificateName: String?
-    /// When the client stops waiting; nil for never.
-    package var deadline: Instant?
+    package var certificateName: String? { identity?.certificateName }
 
     package init(
-        token: String? = nil, requiresLeader: Bool = false, clientVersion: String? = nil, isGateway: Bool = false,
-        certificateName: String? = nil, deadline: Instant? = nil
+        token: String? = nil, requiresLeader: Bool = false, isGateway: Bool = false, certificateName: String? = nil
     ) {
-        self.token = token
+        if token != nil || certificateName != nil { identity = Identity(token: token, certificateName: certificateName) }
         self.requiresLeader = requiresLeader
-        self.clientVersion = clientVersion
         self.isGateway = isGateway
-        self.certificateName = certificateName
-        self.deadline = deadline
     }
 
     /// The token of a field: HTTP's scheme in front of it is no part of it.

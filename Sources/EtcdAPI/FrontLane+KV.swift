@@ -90,12 +90,26 @@ extension FrontLane {
 
     /// Permission is asked of the state that is read, hence behind the barrier.
     func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) {
-        do throws(EtcdError) {
-            try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
-        } catch {
-            return sink.finish(error)
+        let moment = member.moment
+        if moment.isAuthEnabled {
+            do throws(EtcdError) {
+                try member.authorize(.range(KeyRange(key: request.key, end: request.rangeEnd)), metadata)
+            } catch {
+                return sink.finish(error)
+            }
         }
-        let view = member.view
+        do throws(MVCCError) {
+            let single = try moment.view.answerSingle(request) { revision, room in
+                message(revision, term: moment.term, room: room)
+            }
+            if let single {
+                tally.ranges += 1
+                return sink.succeed(single)
+            }
+        } catch {
+            return finish(.failure(error), sink)
+        }
+        let view = moment.view
         if mayBeLarge(request) {
             let stale = staleness()
             return runChore(.range(view, request)) { [self] result in

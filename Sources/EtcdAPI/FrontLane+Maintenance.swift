@@ -119,52 +119,29 @@ extension FrontLane {
 
     // MARK: Snapshot
 
-    /// Bytes of a message of the stream, as etcd cuts it.
-    private static let blobBytes = 32 << 10
-    /// Read from the file at a time: several messages' worth.
-    private static let chunkBytes = 512 << 10
     /// What a slow client may have unsent before reading pauses.
-    private static let snapshotQueueBytesMax: Int = 2 << 20
+    private static let snapshotQueueBytesMax: Int = 1 << 20
 
     private func snapshot(_ sink: any ReplySink) {
         afterFlush { [self] reader in
-            let image = DatabaseImage(of: reader)
-            sendSnapshot(image, offset: 0, digest: SHA256Stream(), sink)
+            sendSnapshot(
+                SnapshotStream(
+                    DatabaseImage(of: reader), storageVersion: member.storageVersion?.description ?? "",
+                    digest: member.newSnapshotDigest()),
+                sink)
         }
     }
 
-    private func sendSnapshot(_ image: DatabaseImage, offset: UInt64, digest: SHA256Stream, _ sink: any ReplySink) {
+    private func sendSnapshot(_ stream: SnapshotStream, _ sink: any ReplySink) {
         guard sink.isOpen else { return }
         if sink.queuedBytes > Self.snapshotQueueBytesMax {
-            return sink.whenWritable { [self] in sendSnapshot(image, offset: offset, digest: digest, sink) }
+            return sink.whenWritable { [self] in sendSnapshot(stream, sink) }
         }
-        runChore(.imageChunk(image, offset: offset, count: Self.chunkBytes)) { [self] result in
-            guard case .imageChunk(let bytes) = result else { return }
-            var digest = digest
-            let chunk = Bytes(bytes)
-            digest.update(chunk)
-            var at = 0
-            while at < chunk.count {
-                let blob = chunk[at..<min(chunk.count, at + Self.blobBytes)]
-                at += blob.count
-                sink.send(snapshotMessage(blob, remaining: image.sizeBytes - offset - UInt64(at)))
-            }
-            let next = offset + UInt64(chunk.count)
-            if next >= image.sizeBytes || chunk.isEmpty {
-                sink.send(snapshotMessage(digest.finish(), remaining: 0))
-                sink.finish(nil)
-            } else {
-                sendSnapshot(image, offset: next, digest: digest, sink)
-            }
+        runChore(.snapshotPiece(stream)) { [self] result in
+            guard case .snapshotPiece(let stream, let messages) = result else { return }
+            for message in messages { sink.send(message) }
+            if stream.isFinished { sink.finish(nil) } else { sendSnapshot(stream, sink) }
         }
-    }
-
-    private func snapshotMessage(_ blob: Bytes, remaining: UInt64) -> Bytes {
-        var writer = WireWriter(capacity: blob.count + 32)
-        writer.field(2, remaining)
-        writer.field(3, blob)
-        writer.field(4, member.storageVersion?.description ?? "")
-        return writer.bytes
     }
 
     // MARK: Leadership and versions

@@ -21,6 +21,8 @@ import Wire
 package protocol MemberState: AnyObject {
     /// For reads that are over before the next change.
     var view: StoreView { get }
+    /// What nearly every read needs, in one look.
+    var moment: MemberMoment { get }
     var raftStatus: RaftBasicStatus { get }
     var appliedIndex: UInt64 { get }
     var membership: Membership { get }
@@ -43,6 +45,8 @@ package protocol MemberState: AnyObject {
     var tokenKind: TokenKind { get }
     /// Unguessable letters for a token.
     func newTokenPrefix() -> String
+    /// For the trailer of a snapshot.
+    func newSnapshotDigest() -> any SnapshotDigest
     /// Who asks, as far as token or certificate say; nil for nobody, and for everybody while authentication is off.
     func identify(_ metadata: CallMetadata) throws(EtcdError) -> AuthSubject?
     /// Whether that user may read the range now; true while authentication is off.
@@ -51,6 +55,19 @@ package protocol MemberState: AnyObject {
     func userForPassword(_ name: String) throws(EtcdError) -> User
     /// Asks permission rules; throws what the client is told.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
+}
+
+/// What reads go by, together.
+package struct MemberMoment {
+    package let view: StoreView
+    package let term: Term
+    package let isAuthEnabled: Bool
+
+    package init(view: StoreView, term: Term, isAuthEnabled: Bool) {
+        self.view = view
+        self.term = term
+        self.isAuthEnabled = isAuthEnabled
+    }
 }
 
 /// What a request wants to do, for the permission check.
@@ -106,7 +123,7 @@ package enum Chore: Sendable {
     case hashKV(StoreView, revision: Int64)
     case range(StoreView, RangeRequest)
     case backendHash(ReadTransaction)
-    case imageChunk(DatabaseImage, offset: UInt64, count: Int)
+    case snapshotPiece(SnapshotStream)
     case history(StoreView, [HistoryWish])
     case hashPassword(String)
     case checkPassword(String, hash: Bytes)
@@ -125,7 +142,7 @@ package enum ChoreResult: Sendable {
     case hashKV(Result<HashKVResult, MVCCError>)
     case range(Result<RangeAnswer, MVCCError>)
     case backendHash(Result<UInt32, BBoltError>)
-    case imageChunk([UInt8])
+    case snapshotPiece(SnapshotStream, messages: [Bytes])
     case history(Result<[HistoryPart], MVCCError>)
     case passwordHash(Result<Bytes, EtcdError>)
     case passwordMatches(Bool)
@@ -160,7 +177,9 @@ package final class FrontLane {
     static let inlineRangeKeysMax = 1000
 
     let settings: FrontSettings
-    unowned let member: any MemberState
+    // SAFETY of unowned(unsafe): the member owns the lane and alone runs it, so there is no lane without its member. Asked
+    // several times in every call, where the count of a checked reference shows.
+    unowned(unsafe) let member: any MemberState
     package var outbox = FrontOutbox()
     private var nextRequest: UInt64
     private var nextToken: UInt64 = 1
@@ -185,6 +204,7 @@ package final class FrontLane {
     /// Set while this member is stopping: everything is refused.
     package private(set) var isStopped = false
     private let headerPrefix: [UInt8]
+    private let requestTimeoutNanoseconds: UInt64
     package var tally = FrontTally()
     package private(set) lazy var watches = WatchHub(self)
     /// Asks for a turn; for what happens outside of one.
@@ -213,6 +233,7 @@ package final class FrontLane {
         self.member = member
         // As etcd's: 16 bits of the member, 40 of the start's time, 8 that count.
         nextRequest = (settings.memberID & 0xffff) << 48 | (settings.startMilliseconds & 0xff_ffff_ffff) << 8
+        requestTimeoutNanoseconds = UInt64(max(0, settings.requestTimeout.wholeNanoseconds))
         headerPrefix = ResponseHeader(clusterID: settings.clusterID, memberID: settings.memberID).encoded().array
     }
 
@@ -239,17 +260,21 @@ package final class FrontLane {
 
     /// A response message: header, then the body's fields.
     func message(_ revision: Int64?, _ body: Bytes, term: UInt64? = nil) -> Bytes {
-        let term = term ?? member.raftStatus.term
-        let shown = revision ?? 0
-        let size =
-            headerPrefix.count + (shown == 0 ? 0 : 1 + varintSize(shown)) + (term == 0 ? 0 : 1 + varintSize(term))
-        var writer = WireWriter(capacity: body.count + size + 4)
-        writer.header(1, length: size)
-        writer.array.append(contentsOf: headerPrefix)
-        writer.field(3, shown)
-        writer.field(4, term)
+        var writer = message(revision ?? 0, term: term ?? member.raftStatus.term, room: body.count)
         writer.append(body)
         return writer.bytes
+    }
+
+    /// A response message that has its header, and room for `room` bytes of body.
+    func message(_ revision: Int64, term: UInt64, room: Int) -> WireWriter {
+        let size =
+            headerPrefix.count + (revision == 0 ? 0 : 1 + varintSize(revision)) + (term == 0 ? 0 : 1 + varintSize(term))
+        var writer = WireWriter(capacity: room + size + 4)
+        writer.header(1, length: size)
+        writer.array.append(contentsOf: headerPrefix)
+        writer.field(3, revision)
+        writer.field(4, term)
+        return writer
     }
 
     func message(_ reply: Reply) -> Bytes {
@@ -289,7 +314,7 @@ package final class FrontLane {
         }
         let data = InternalRaftRequest.encode(header: header, kind: kind, request: request)
         if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
-        proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: now + settings.requestTimeout, finish: finish)
+        proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: nextDeadline, finish: finish)
         if status.lead == 0 {
             heldWishes.append(HeldWish(id: id, wish: .proposal(Proposal(data: data))))
         } else {
@@ -304,7 +329,7 @@ package final class FrontLane {
         var change = change
         change.id = nextRequest
         proposals[change.id] = ProposedCall(
-            kind: nil, sink: nil, begun: now, deadline: now + settings.requestTimeout, finish: finish)
+            kind: nil, sink: nil, begun: now, deadline: nextDeadline, finish: finish)
         if member.raftStatus.lead == 0 {
             heldWishes.append(HeldWish(id: change.id, wish: .change(change)))
         } else {
@@ -346,7 +371,7 @@ package final class FrontLane {
     /// Runs a read once all that was committed before it arrived is applied.
     func afterBarrier(_ read: WaitingRead) {
         if isStopped { return fail(read, .stopped) }
-        waitingReads.append((read, now + settings.requestTimeout))
+        waitingReads.append((read, nextDeadline))
     }
 
     /// Ends a burst of requests: all reads that came in it share a barrier.
@@ -365,7 +390,9 @@ package final class FrontLane {
             switch outcome {
             case .confirmed:
                 for (read, deadline) in reads {
-                    if case .range = read { tallyAnswer(.range, begun: deadline + (.zero - settings.requestTimeout)) }
+                    if case .range = read {
+                        tallyAnswer(.range, begun: Instant(nanoseconds: deadline.nanoseconds - requestTimeoutNanoseconds))
+                    }
                     run(read)
                 }
             case .leaderChanged:
@@ -375,8 +402,11 @@ package final class FrontLane {
         }
     }
 
+    /// When what comes now has waited too long.
+    private var nextDeadline: Instant { Instant(nanoseconds: now.nanoseconds + requestTimeoutNanoseconds) }
+
     func tallyAnswer(_ type: FrontTally.RequestType, begun: Instant, succeeded: Bool = true) {
-        tally.finished.append((.init(type: type, succeeded: succeeded), now - begun))
+        tally.note(.init(type: type, succeeded: succeeded), tookNanoseconds: now.nanoseconds &- begun.nanoseconds)
     }
 
     private func run(_ read: WaitingRead) {

@@ -24,8 +24,8 @@ package struct FrontTally: Sendable {
         }
     }
 
-    /// Requests that were answered, with the time they took.
-    package var finished: [(request: Request, took: Duration)] = []
+    /// Requests that were answered, with the time they took; those of a burst, which are alike, in one entry.
+    package private(set) var finished: [(request: Request, tookNanoseconds: UInt64, times: UInt64)] = []
     /// Ranges that were carried out, and how long they took in all.
     package var ranges: UInt64 = 0
     package var failedRanges: UInt64 = 0
@@ -36,6 +36,14 @@ package struct FrontTally: Sendable {
     package var promotionFailures: [String] = []
 
     package init() {}
+
+    mutating func note(_ request: Request, tookNanoseconds: UInt64) {
+        if let last = finished.last, last.tookNanoseconds == tookNanoseconds, last.request == request {
+            finished[finished.count - 1].times += 1
+        } else {
+            finished.append((request, tookNanoseconds, 1))
+        }
+    }
 }
 
 extension RaftRequestKind {

@@ -60,6 +60,9 @@ final class MemberLoop {
     private var isLogFlushScheduled = false
     private var isTurnScheduled = false
     private var isInTurn = false
+    /// In a turn: the answers are going out.
+    private var isFlushing = false
+    private var isCompactionScheduled = false
     private(set) var isStopping = false
     private var timers: [RepeatedTask] = []
     var statistics: DatabaseStatistics
@@ -87,6 +90,8 @@ final class MemberLoop {
         logLane = Guarded(log)
         commitLane = Guarded(commit)
     }
+
+    private func seconds(since begun: Instant) -> Double { Double(Self.now().nanoseconds &- begun.nanoseconds) / 1e9 }
 
     static func now() -> Instant { Instant(nanoseconds: DispatchTime.now().uptimeNanoseconds) }
 
@@ -153,6 +158,8 @@ final class MemberLoop {
             lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
             metrics: { [unowned self] in metrics.page(self) })
         door.requestsArrived = { [unowned self] in scheduleTurn() }
+        // A turn ends with writing all there is to write.
+        door.outputArrived = { [unowned self] in if !isInTurn || isFlushing { scheduleTurn() } }
         replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
         startTimers()
     }
@@ -174,26 +181,39 @@ final class MemberLoop {
             loop.replica.apply.seal()
             loop.turn()
         }
-        every(.milliseconds(10)) { loop in
-            guard loop.replica.apply.isCompacting else { return }
-            let begun = Self.now()
-            if loop.metrics.compactionBegun == nil { loop.metrics.compactionBegun = begun }
-            loop.replica.apply.compactionSlice()
-            let took = seconds(Self.now() - begun) * 1000
-            loop.metrics.compactionPause.observe(took)
-            loop.metrics.indexCompactionPause.observe(took)
-            if !loop.replica.apply.isCompacting, let start = loop.metrics.compactionBegun {
-                loop.metrics.compactionTotal.observe(seconds(Self.now() - start) * 1000)
-                loop.metrics.compactedAt = Date().timeIntervalSince1970
-                loop.metrics.compactionBegun = nil
-            }
-            loop.turn()
-        }
         every(.milliseconds(500)) { $0.monitorHalfSecond() }
         every(VersionMonitor.interval) { $0.peerSide?.versions.settleClusterVersion() }
         let downgradeCheck = TimeAmount(configuration.cluster.downgradeCheckTime)
         if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
         every(.seconds(30)) { $0.purgeFiles() }
+    }
+
+    /// Between the slices of a compaction others get their turns.
+    private static let compactionPause = TimeAmount.milliseconds(10)
+
+    /// While nothing is to be compacted nothing wakes the loop for it.
+    private func scheduleCompactionSlice() {
+        guard replica.apply.isCompacting, !isCompactionScheduled, !isStopping else { return }
+        isCompactionScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: Self.compactionPause) { bound.value.compactionSlice() }
+    }
+
+    private func compactionSlice() {
+        isCompactionScheduled = false
+        guard replica.apply.isCompacting, !isStopping else { return }
+        let begun = Self.now()
+        if metrics.compactionBegun == nil { metrics.compactionBegun = begun }
+        replica.apply.compactionSlice()
+        let took = seconds(since: begun) * 1000
+        metrics.compactionPause.observe(took)
+        metrics.indexCompactionPause.observe(took)
+        if !replica.apply.isCompacting, let start = metrics.compactionBegun {
+            metrics.compactionTotal.observe(seconds(since: start) * 1000)
+            metrics.compactedAt = Date().timeIntervalSince1970
+            metrics.compactionBegun = nil
+        }
+        turn()
     }
 
     // MARK: Turns
@@ -219,17 +239,20 @@ final class MemberLoop {
                 let begun = Self.now()
                 try replica.process(now: now)
                 let applied = replica.outbox.applied
-                if !applied.isEmpty { metrics.note(applied, took: Self.now() - begun) }
+                if !applied.isEmpty { metrics.note(applied, seconds: seconds(since: begun)) }
                 passResults()
             } while !lane.outbox.isEmpty || (replica.consensus.hasWork && !replica.hasMore)
             noteFirstCommit()
         } catch {
             fail("failed to apply an entry: \(error)")
         }
-        noteTally()
+        isFlushing = true
         door.flush()
+        isFlushing = false
+        noteTally()
         isInTurn = false
         if replica.hasMore { scheduleTurn() }
+        scheduleCompactionSlice()
     }
 
     private func noteTally() {
@@ -280,7 +303,10 @@ final class MemberLoop {
             metrics.isDefragmenting = false
             metrics.defragmentation.observe(commitSeconds)
             statistics = result.statistics
+            // The file that was has no name any more: whoever lets go of it last waits while the system frees all of it.
+            let last = Guarded(replica.apply.state.backend.fileReader)
             replica.committed(result)
+            Thread.detachNewThread { _ = last.take() }
             lane.defragmented(token, nil)
             logger.info(
                 "finished defragmentation",
@@ -331,7 +357,7 @@ final class MemberLoop {
             lane.watches.applied(out.changes)
             let told = lane.watches.eventsSent - sent
             if told > 0 {
-                let took = seconds(Self.now() - begun)
+                let took = seconds(since: begun)
                 metrics.watchDelivery.observe(took)
                 metrics.watchDeliveryPerEvent.observe(took / Double(told), times: told)
             }
@@ -444,6 +470,11 @@ extension Guarded where Value: ~Copyable {
 
 extension MemberLoop: MemberState {
     var view: StoreView { replica.apply.state.view }
+    var moment: MemberMoment {
+        MemberMoment(
+            view: replica.apply.state.view, term: replica.consensus.status.term,
+            isAuthEnabled: replica.apply.state.auth.isEnabled)
+    }
     var raftStatus: RaftBasicStatus { replica.consensus.status }
     var appliedIndex: UInt64 { replica.apply.appliedIndex }
     var membership: Membership { replica.apply.state.membership }
@@ -452,10 +483,14 @@ extension MemberLoop: MemberState {
     var databaseStatistics: DatabaseStatistics { statistics }
     var lessor: Lessor { replica.apply.state.lessor }
 
+    func newSnapshotDigest() -> any SnapshotDigest { SHA256Hash() }
+
     func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
         try replica.apply.state.lessor.renew(id, now: Self.now())
     }
 }
+
+extension SHA256Hash: SnapshotDigest {}
 
 extension Chore {
     /// On the chores thread.
@@ -488,8 +523,9 @@ extension Chore {
             } catch {
                 return .history(.failure(error))
             }
-        case .imageChunk(let image, let offset, let count):
-            return .imageChunk(image.read(from: offset, count: count))
+        case .snapshotPiece(var stream):
+            let messages = stream.next()
+            return .snapshotPiece(stream, messages: messages)
         }
     }
 }

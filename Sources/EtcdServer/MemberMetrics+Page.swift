@@ -153,12 +153,12 @@ extension MemberMetrics {
             return "grpc_method=\"\(definition.method)\",grpc_service=\"\(definition.service)\",grpc_type=\"\(type)\""
         }
         let all = RPC.allCases.sorted { labels($0) < labels($1) }
-        func family(_ name: String, _ help: String, _ counts: [UInt64]) {
-            page.family(name, "counter", help, all.map { (labels($0), Double(counts[$0.rawValue])) })
+        func family(_ name: String, _ help: String, _ count: (RPC) -> UInt64) {
+            page.family(name, "counter", help, all.map { (labels($0), Double(count($0))) })
         }
-        family("grpc_server_started_total", "RPCs begun.", statistics.started)
-        family("grpc_server_msg_received_total", "Messages of RPCs received.", statistics.messagesReceived)
-        family("grpc_server_msg_sent_total", "Messages of RPCs sent.", statistics.messagesSent)
+        family("grpc_server_started_total", "RPCs begun.", statistics.started(_:))
+        family("grpc_server_msg_received_total", "Messages of RPCs received.", statistics.messagesReceived(_:))
+        family("grpc_server_msg_sent_total", "Messages of RPCs sent.", statistics.messagesSent(_:))
         page.family(
             "grpc_server_handled_total", "counter", "RPCs done, whatever their outcome.",
             all.flatMap { rpc in

@@ -57,16 +57,23 @@ final class MemberMetrics {
     private static let slowApply = 0.1
 
     /// What a turn has applied; its time is shared out evenly.
-    func note(_ applied: [AppliedRequest], took: Duration) {
-        let each = seconds(took) / Double(max(1, applied.count))
+    func note(_ applied: [AppliedRequest], seconds: Double) {
+        let each = seconds / Double(max(1, applied.count))
         if each > Self.slowApply { slowApplies += UInt64(applied.count) }
-        for request in applied {
-            apply.observe(request, each)
+        // Those that stand together are mostly alike.
+        var start = 0
+        while start < applied.count {
+            let request = applied[start]
+            var end = start + 1
+            while end < applied.count, applied[end] == request { end += 1 }
+            let times = UInt64(end - start)
+            start = end
+            apply.observe(request, each, times: times)
             guard request.succeeded else { continue }
             switch request.kind {
-            case .txn: transactions += 1
-            case .leaseGrant: leasesGranted += 1
-            case .leaseRevoke: leasesRevoked += 1
+            case .txn: transactions += times
+            case .leaseGrant: leasesGranted += times
+            case .leaseRevoke: leasesRevoked += times
             default: break
             }
         }
@@ -88,7 +95,7 @@ final class MemberMetrics {
 
     func note(_ tally: FrontTally) {
         for request in tally.finished {
-            requests.observe(request.request, seconds(request.took))
+            requests.observe(request.request, Double(request.tookNanoseconds) / 1e9, times: request.times)
         }
         rangesDone += tally.ranges
         // A range has no clock of its own: only how many there were is true.
@@ -99,8 +106,4 @@ final class MemberMetrics {
         for reason in tally.promotionFailures { promotionFailures[reason, default: 0] += 1 }
         for ttl in tally.grantedTTLs { leaseTTL.observe(Double(ttl)) }
     }
-}
-
-func seconds(_ duration: Duration) -> Double {
-    Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
 }

@@ -5,48 +5,83 @@ package import EtcdWire
 package final class CallStatistics {
     /// gRPC's status codes: 0 to 16.
     private static let codes = 17
+    /// Of a method: begun, messages received, messages sent, and then the ends by code.
+    private static let columns = 3 + codes
+    private static let startedColumn = 0
+    private static let receivedColumn = 1
+    private static let sentColumn = 2
+    private static let handledColumn = 3
 
-    package private(set) var started = Array(repeating: UInt64(0), count: RPC.allCases.count)
-    package private(set) var messagesReceived = Array(repeating: UInt64(0), count: RPC.allCases.count)
-    package private(set) var messagesSent = Array(repeating: UInt64(0), count: RPC.allCases.count)
-    private var handled = Array(repeating: UInt64(0), count: RPC.allCases.count * codes)
-    package private(set) var bytesReceived: UInt64 = 0
-    package private(set) var bytesSent: UInt64 = 0
+    /// A row for each method. Plain memory, as it is written several times a call.
+    private let counts = UnsafeMutablePointer<UInt64>.allocate(capacity: RPC.allCases.count * CallStatistics.columns)
+    private var received: UInt64 = 0
+    private var sent: UInt64 = 0
     /// Calls by what clients say of themselves, unary and streams apart.
-    package private(set) var clients: [String: (unary: UInt64, streams: UInt64)] = [:]
-    private var unknownClients: (unary: UInt64, streams: UInt64) = (0, 0)
+    private var clients: [String: Client] = [:]
+    private let unknownClient = Client()
     /// Clients choose the text: no more of them than this are kept apart.
     private static let clientsMax = 64
 
-    package func handled(_ rpc: RPC, code: Int) -> UInt64 { handled[rpc.rawValue * Self.codes + code] }
+    package final class Client {
+        fileprivate(set) var unary: UInt64 = 0
+        fileprivate(set) var streams: UInt64 = 0
+    }
+
+    init() {
+        counts.initialize(repeating: 0, count: RPC.allCases.count * Self.columns)
+    }
+
+    deinit { counts.deallocate() }
+
+    @inline(__always)
+    private func cell(_ rpc: RPC, _ column: Int) -> UnsafeMutablePointer<UInt64> {
+        precondition(column < Self.columns)
+        return counts + (rpc.rawValue * Self.columns + column)
+    }
+
+    // MARK: For whoever shows figures
+
+    package func started(_ rpc: RPC) -> UInt64 { cell(rpc, Self.startedColumn).pointee }
+    package func messagesReceived(_ rpc: RPC) -> UInt64 { cell(rpc, Self.receivedColumn).pointee }
+    package func messagesSent(_ rpc: RPC) -> UInt64 { cell(rpc, Self.sentColumn).pointee }
+    package func handled(_ rpc: RPC, code: Int) -> UInt64 { cell(rpc, Self.handledColumn + code).pointee }
+    package var bytesReceived: UInt64 { received }
+    package var bytesSent: UInt64 { sent }
 
     package var clientsByVersion: [(version: String, unary: UInt64, streams: UInt64)] {
-        ([("unknown", unknownClients)] + clients.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+        ([("unknown", unknownClient)] + clients.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
             .map { ($0.0, $0.1.unary, $0.1.streams) }
     }
 
-    func started(_ rpc: RPC, clientVersion: String?) {
-        started[rpc.rawValue] += 1
-        let isUnary = Self.isUnary[rpc.rawValue]
-        guard let clientVersion, clients[clientVersion] != nil || clients.count < Self.clientsMax else {
-            if isUnary { unknownClients.unary += 1 } else { unknownClients.streams += 1 }
-            return
-        }
-        if isUnary { clients[clientVersion, default: (0, 0)].unary += 1 } else { clients[clientVersion, default: (0, 0)].streams += 1 }
+    // MARK: For calls
+
+    /// Where calls are counted of clients that call themselves so; nil for those that don't.
+    func client(version: String?) -> Client {
+        guard let version else { return unknownClient }
+        if let known = clients[version] { return known }
+        guard clients.count < Self.clientsMax else { return unknownClient }
+        let client = Client()
+        clients[version] = client
+        return client
+    }
+
+    func started(_ rpc: RPC, by client: Client) {
+        cell(rpc, Self.startedColumn).pointee += 1
+        if Self.isUnary[rpc.rawValue] { client.unary += 1 } else { client.streams += 1 }
     }
 
     func received(_ rpc: RPC, _ bytes: Int) {
-        messagesReceived[rpc.rawValue] += 1
-        bytesReceived += UInt64(bytes)
+        cell(rpc, Self.receivedColumn).pointee += 1
+        received += UInt64(bytes)
     }
 
     func sent(_ rpc: RPC, _ bytes: Int) {
-        messagesSent[rpc.rawValue] += 1
-        bytesSent += UInt64(bytes)
+        cell(rpc, Self.sentColumn).pointee += 1
+        sent += UInt64(bytes)
     }
 
     func handled(_ rpc: RPC, _ code: GRPCStatusCode) {
-        handled[rpc.rawValue * Self.codes + min(max(0, code.rawValue), Self.codes - 1)] += 1
+        cell(rpc, Self.handledColumn + min(max(0, code.rawValue), Self.codes - 1)).pointee += 1
     }
 
     private static let isUnary = RPC.allCases.map { $0.definition.streaming == .unary }

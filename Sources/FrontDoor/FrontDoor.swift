@@ -32,8 +32,11 @@ package final class FrontDoor {
     package let metrics: () -> String
     /// Called when requests have come in that the replica should see in this turn.
     package var requestsArrived: () -> Void = {}
+    /// Called when there is something to write, the first since `flush`.
+    package var outputArrived: () -> Void = {}
     private var connections: [ObjectIdentifier: HTTP2ServerHandler] = [:]
     private var dirty: [HTTP2ServerHandler] = []
+    private let output = OutputBuffer()
     private let clock: () -> Instant
 
     package init(
@@ -59,20 +62,19 @@ package final class FrontDoor {
     /// - Parameter certificateName: the common name of the client's verified certificate.
     func makeHTTP2Handler(certificateName: String? = nil) -> HTTP2ServerHandler {
         let application = GRPCApplication(self, certificateName: certificateName)
-        let handler = HTTP2ServerHandler(application: application, settings: settings.http2)
-        handler.whenDirty = { [weak self] handler in
-            guard let self else { return }
+        let handler = HTTP2ServerHandler(application: application, settings: settings.http2, output: output)
+        // Lets go when the connection ends, as the application does.
+        handler.whenDirty = { [self] handler in
             dirty.append(handler)
-            // Replies come in turns of the replica, which ends with `flush`; other writers need a turn.
-            if dirty.count == 1 { requestsArrived() }
+            if dirty.count == 1 { outputArrived() }
         }
-        application.handler = handler
+        application.connection = ObjectIdentifier(handler)
         connections[ObjectIdentifier(handler)] = handler
         return handler
     }
 
-    func connectionClosed(_ handler: HTTP2ServerHandler?) {
-        if let handler { connections[ObjectIdentifier(handler)] = nil }
+    func connectionClosed(_ connection: ObjectIdentifier?) {
+        if let connection { connections[connection] = nil }
     }
 
     /// Writes what the turn has answered, one write per connection.

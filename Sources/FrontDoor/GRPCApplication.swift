@@ -4,12 +4,21 @@ import Base
 import EtcdAPI
 import EtcdWire
 import HTTP2
-import NIOCore
 
 final class GRPCApplication: HTTP2ServerApplication {
     private let frontDoor: FrontDoor
     private let certificateName: String?
-    weak var handler: HTTP2ServerHandler?
+    /// The connection's handler, which owns this.
+    var connection: ObjectIdentifier?
+    /// What the head of the last call meant: most calls of a connection have the same.
+    private var route: Route?
+
+    private struct Route {
+        let head: RequestHead
+        let rpc: RPC
+        let metadata: CallMetadata
+        let client: CallStatistics.Client
+    }
 
     init(_ frontDoor: FrontDoor, certificateName: String?) {
         self.frontDoor = frontDoor
@@ -17,8 +26,29 @@ final class GRPCApplication: HTTP2ServerApplication {
     }
 
     func started(_ stream: ServerStream) {
+        if let route, route.head === stream.head { return start(stream, route) }
         guard let rpc = RPC(path: stream.head.path) else { return refuse(stream) }
-        stream.context = GRPCCall(rpc, stream, frontDoor.statistics, certificateName: certificateName)
+        var metadata = CallMetadata(certificateName: certificateName)
+        var clientVersion: String?
+        for (name, value) in stream.head.fields {
+            switch name {
+            case "token": metadata.token = CallMetadata.token(inField: value)
+            case "authorization":
+                if metadata.token == nil { metadata.token = CallMetadata.token(inField: value) }
+            case "hasleader": metadata.requiresLeader = value == "true"
+            case "client-api-version": clientVersion = value
+            default: break
+            }
+        }
+        let route = Route(
+            head: stream.head, rpc: rpc, metadata: metadata, client: frontDoor.statistics.client(version: clientVersion))
+        self.route = route
+        start(stream, route)
+    }
+
+    private func start(_ stream: ServerStream, _ route: Route) {
+        frontDoor.statistics.started(route.rpc, by: route.client)
+        stream.context = GRPCCall(route.rpc, stream, frontDoor.statistics, route.metadata)
     }
 
     private func refuse(_ stream: ServerStream) {
@@ -34,11 +64,12 @@ final class GRPCApplication: HTTP2ServerApplication {
         }
     }
 
-    func received(_ stream: ServerStream, message: ByteBuffer) {
+    func burstBegins() { frontDoor.burstBegins() }
+
+    func received(_ stream: ServerStream, message: UnsafeRawBufferPointer) {
         guard let call = stream.context as? GRPCCall else { return }
-        frontDoor.burstBegins()
         // The one copy: what becomes of the request may outlive the read buffer.
-        let bytes = Bytes(Array(message.readableBytesView))
+        let bytes = Bytes(copying: message)
         frontDoor.statistics.received(call.rpc, bytes.count)
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
@@ -69,12 +100,10 @@ final class GRPCApplication: HTTP2ServerApplication {
         (context as? StreamResponder)?.ended()
     }
 
-    func httpRequest(_ stream: ServerStream, body: ByteBuffer) {
-        frontDoor.burstBegins()
+    func httpRequest(_ stream: ServerStream, body: Bytes) {
         let head = stream.head
         let request = HTTPRequest(
-            method: head.method, uri: head.path, host: head.authority, fields: head.fields,
-            body: Bytes(Array(body.readableBytesView)))
+            method: head.method, uri: head.path, host: head.authority, fields: head.fields, body: body)
         let responder = StreamResponder(stream)
         stream.context = responder
         HTTPRouter(frontDoor).handle(request, responder)
@@ -85,7 +114,7 @@ final class GRPCApplication: HTTP2ServerApplication {
     }
 
     func connectionClosed() {
-        frontDoor.connectionClosed(handler)
+        frontDoor.connectionClosed(connection)
     }
 }
 
@@ -101,23 +130,11 @@ final class GRPCCall: ReplySink {
     private let statistics: CallStatistics
     private var isCounted = false
 
-    init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics, certificateName: String?) {
+    init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics, _ metadata: CallMetadata) {
         self.statistics = statistics
         self.rpc = rpc
         self.stream = stream
-        var metadata = CallMetadata(certificateName: certificateName)
-        for (name, value) in stream.head.fields {
-            switch name {
-            case "token": metadata.token = CallMetadata.token(inField: value)
-            case "authorization":
-                if metadata.token == nil { metadata.token = CallMetadata.token(inField: value) }
-            case "hasleader": metadata.requiresLeader = value == "true"
-            case "client-api-version": metadata.clientVersion = value
-            default: break
-            }
-        }
         self.metadata = metadata
-        statistics.started(rpc, clientVersion: metadata.clientVersion)
     }
 
     private func count(_ code: GRPCStatusCode) {
@@ -131,18 +148,12 @@ final class GRPCCall: ReplySink {
 
     func send(_ message: Bytes) {
         statistics.sent(rpc, message.count)
-        stream.send(message: message.count) { buffer in
-            message.withUnsafeBytes { _ = buffer.writeBytes($0) }
-        }
+        stream.send(message)
     }
 
     func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
         statistics.sent(rpc, first.count + second.count + third.count)
-        stream.send(message: first.count + second.count + third.count) { buffer in
-            first.withUnsafeBytes { _ = buffer.writeBytes($0) }
-            second.withUnsafeBytes { _ = buffer.writeBytes($0) }
-            third.withUnsafeBytes { _ = buffer.writeBytes($0) }
-        }
+        stream.send(first, second, third)
     }
 
     func whenEnded(_ body: @escaping () -> Void) {

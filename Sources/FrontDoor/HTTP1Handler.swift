@@ -131,7 +131,7 @@ final class StreamResponder: HTTPResponder {
     var isOpen: Bool { stream.isOpen }
 
     func start(status: Int, _ fields: [(String, String)]) { stream.startHTTP(status: status, headers: fields) }
-    func write(_ bytes: Bytes) { stream.sendHTTP(ByteBuffer(bytes: bytes.array)) }
+    func write(_ bytes: Bytes) { stream.sendHTTP(bytes) }
     func end() {
         closeCallback = nil
         stream.finishHTTP()

@@ -48,6 +48,8 @@ package struct RaftConfiguration: Sendable {
     package var minimumLogLevel: RaftLogLine.Level
     /// Whether a Ready that comes with another leader says so in the log, as etcd's run loop does.
     package var logsLeaderChanges: Bool
+    /// Whether acknowledgements of the disk that newer ones have overtaken are worth a line: under load many are.
+    package var logsOvertakenStorage: Bool
 
     /// What is not given is as in etcd's server.
     package init(
@@ -69,7 +71,8 @@ package struct RaftConfiguration: Sendable {
         seed: UInt64 = 0,
         applied: LogIndex = 0,
         minimumLogLevel: RaftLogLine.Level = .info,
-        logsLeaderChanges: Bool = true
+        logsLeaderChanges: Bool = true,
+        logsOvertakenStorage: Bool = true
     ) {
         self.id = id
         self.electionTicks = electionTicks
@@ -90,6 +93,7 @@ package struct RaftConfiguration: Sendable {
         self.applied = applied
         self.minimumLogLevel = minimumLogLevel
         self.logsLeaderChanges = logsLeaderChanges
+        self.logsOvertakenStorage = logsOvertakenStorage
     }
 
     package func validate() throws(RaftError) {

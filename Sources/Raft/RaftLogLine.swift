@@ -27,8 +27,11 @@ struct RaftLogLines: Sendable {
     private let minimumLevel: RaftLogLine.Level
     private var lines: [RaftLogLine] = []
 
-    init(minimumLevel: RaftLogLine.Level) {
+    let hasOvertakenStorage: Bool
+
+    init(minimumLevel: RaftLogLine.Level, hasOvertakenStorage: Bool = true) {
         self.minimumLevel = minimumLevel
+        self.hasOvertakenStorage = hasOvertakenStorage
     }
 
     /// Whether a line of this level is kept: asked first where a line is frequent or its text costs something.

@@ -1,5 +1,6 @@
 // A client that writes frames by hand, so that a test can send what no library would.
 
+import Base
 import CNGHTTP2
 import HTTP2
 import NIOCore
@@ -38,16 +39,18 @@ final class Recorder: HTTP2ServerApplication {
 
     func started(_ stream: ServerStream) { streams.append(stream) }
 
-    func received(_ stream: ServerStream, message: ByteBuffer) {
-        messages.append(Array(message.readableBytesView))
-        if answers { stream.send(message: message.readableBytes) { $0.writeImmutableBuffer(message) } }
+    func burstBegins() {}
+
+    func received(_ stream: ServerStream, message: UnsafeRawBufferPointer) {
+        messages.append(Array(message))
+        if answers { stream.send(Bytes(copying: message)) }
     }
 
     func clientFinished(_ stream: ServerStream) { if answers { stream.finish(status: 0) } }
     func ended(_ stream: ServerStream, _ end: StreamEnd) { ends.append(end) }
 
-    func httpRequest(_ stream: ServerStream, body: ByteBuffer) {
-        requests.append((stream.head.path, Array(body.readableBytesView)))
+    func httpRequest(_ stream: ServerStream, body: Bytes) {
+        requests.append((stream.head.path, body.array))
         stream.respond(status: 200, headers: [], body: body)
     }
 

@@ -1,3 +1,4 @@
+import Base
 import HTTP2
 import NIOCore
 import NIOEmbedded
@@ -194,5 +195,57 @@ struct ServerHandlerTests {
         client.data(1, RawClient.message([7]))
         #expect(client.fields(1)["grpc-status"] == "0")
         #expect(!client.channel.isActive, "the last call was answered")
+    }
+
+    @Test("heads that repeat the last one, differ in a value, in a name, in length, and come back: each call has its own")
+    func repeatedHeads() throws {
+        let client = try RawClient()
+        let fields: [[(String, String)]] = [
+            [], [], [("token", "one")], [("token", "one")], [("token", "two")], [("taken", "two")], [("token", "two"), ("x", "")],
+            [("token", "two")], [], [("x", "tokentwo")], [("grpc-timeout", "5S"), ("token", "two")], [("token", "two")],
+            [("x", String(repeating: "y", count: 100))] + (0..<60).map { ("x-\($0)", String(repeating: "z", count: 90)) },
+            [("token", "two")], [],
+        ]
+        for (index, fields) in fields.enumerated() { client.call(UInt32(2 * index + 1), fields: fields) }
+        let streams = client.application.streams
+        try #require(streams.count == fields.count)
+        for (stream, fields) in zip(streams, fields) {
+            let expected = fields.filter { $0.0 != "grpc-timeout" }
+            #expect(stream.head.fields.map(\.name) == expected.map(\.0) && stream.head.fields.map(\.value) == expected.map(\.1))
+            #expect(stream.head.path == "/svc/Method" && stream.head.method == "POST" && stream.head.authority == "a")
+            #expect((stream.deadline != nil) == (fields.count != expected.count))
+        }
+        #expect(streams[0].head === streams[1].head && streams[2].head === streams[3].head, "what is the same is not read again")
+    }
+
+    @Test("timeouts as gRPC writes them; anything else is no deadline", arguments: [
+        ("1n", true), ("99999999H", true), ("12345678m", true), ("5S", true), ("123456789S", false), ("S", false), ("", false),
+        ("-5S", false), ("+5S", false), ("5", false), ("5x", false), ("5 S", false),
+    ])
+    func timeouts(text: String, isDeadline: Bool) throws {
+        let client = try RawClient()
+        client.application.answers = false
+        client.call(1, fields: [("grpc-timeout", text)])
+        #expect((client.application.streams.first?.deadline != nil) == isDeadline)
+    }
+
+    @Test("messages in parts and whole ones leave in their order, whatever the client's windows", arguments: [1, 4, 5, 7, 100])
+    func parts(step: UInt8) throws {
+        let client = try RawClient()
+        client.application.answers = false
+        // A window of nothing, opened a little at a time.
+        client.send(RawClient.frame(4, 0, 0, [0, 4, 0, 0, 0, 0]))
+        client.call(1)
+        let stream = try #require(client.application.streams.first)
+        stream.send([1, 2], [], [3])
+        stream.send([])
+        stream.send([4, 5, 6, 7])
+        stream.send([], [], [])
+        stream.finish(status: 0)
+        let expected = RawClient.message([1, 2, 3]) + RawClient.message([]) + RawClient.message([4, 5, 6, 7]) + RawClient.message([])
+        #expect(stream.queuedBytes == expected.count)
+        for _ in 0..<expected.count { client.send(RawClient.frame(8, 0, 1, [0, 0, 0, step])) }
+        #expect(client.dataBytes(1) == expected && stream.queuedBytes == 0)
+        #expect(client.fields(1)["grpc-status"] == "0")
     }
 }

@@ -127,8 +127,8 @@ class Cluster:
 
     def remove(self, member):
         number = self.id(member)
-        self.members.remove(member)
         retry(lambda: self.ctl("member", "remove", format(number, "x")))
+        self.members.remove(member)
         member.kill()
 
     def replace(self, member, kind):
@@ -147,7 +147,7 @@ def retry(body, seconds=20):
     while True:
         try:
             return body()
-        except AssertionError:
+        except (AssertionError, OSError, ValueError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.3)
@@ -190,3 +190,9 @@ class ClusterWriters:
         for thread in self.threads:
             thread.join(20)
         return self.acknowledged
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.finish()

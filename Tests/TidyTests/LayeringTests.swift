@@ -36,7 +36,7 @@ struct LayeringTests {
         "CZlib": (8, []),
         "CCrypt": (8, []),
         "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
-        "HTTP2": (8, ["CNGHTTP2", "CZlib", "NIOCore"]),
+        "HTTP2": (8, ["Base", "CNGHTTP2", "CZlib", "NIOCore"]),
         "PeerTransport": (
             8,
             ["Base", "Wire", "FileIO", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]

@@ -4,10 +4,14 @@ import Base
 
 /// Copies every bucket and key of `source` into `target`, committing whenever about `transactionBytesMax` are waiting.
 /// Pages are filled to 90 %, as they come in order.
+/// - Parameter synchronizesEach: after every commit, to a target that doesn't: so that a disk that others need, too, never
+///   has much to write at once.
 package func compactCopy(
-    from source: ReadTransaction, to target: Database, transactionBytesMax: Int = 64 << 20
+    from source: ReadTransaction, to target: Database, transactionBytesMax: Int = 64 << 20, synchronizesEach: Bool = false
 ) throws(BBoltError) {
-    var copy = CompactCopy(target: target, transactionBytesMax: transactionBytesMax, transaction: try target.beginWrite())
+    var copy = CompactCopy(
+        target: target, transactionBytesMax: transactionBytesMax, synchronizesEach: synchronizesEach,
+        transaction: try target.beginWrite())
     for name in try source.bucketNames() {
         if let bucket = try source.bucket(name) { try copy.copy(bucket, path: [name], depth: 0) }
     }
@@ -17,6 +21,7 @@ package func compactCopy(
 private struct CompactCopy {
     let target: Database
     let transactionBytesMax: Int
+    let synchronizesEach: Bool
     var transaction: WriteTransaction
     var bytes = 0
 
@@ -45,6 +50,7 @@ private struct CompactCopy {
                 bytes += key.count + cursor.value.count
                 if bytes >= transactionBytesMax {
                     try transaction.commit()
+                    if synchronizesEach { try target.synchronize() }
                     transaction = try target.beginWrite()
                     output = try bucket(at: path)
                     bytes = 0

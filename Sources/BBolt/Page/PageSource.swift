@@ -3,13 +3,21 @@
 import Base
 import FileIO
 
-/// Reads pages of a state. Values of this type keep the mapping alive.
-struct PageSource: Sendable {
+/// Reads pages of a state; keeps the mapping alive. One object for all who read the state, as every look at a page goes
+/// through it.
+final class PageSource: Sendable {
     let path: String
     let meta: Meta
     let region: MappedRegion
     /// Bytes of the mapping that the file really backs.
     let limit: Int
+
+    init(path: String, meta: Meta, region: MappedRegion, limit: Int) {
+        self.path = path
+        self.meta = meta
+        self.region = region
+        self.limit = limit
+    }
 
     var pageSize: Int { Int(meta.pageSize) }
 

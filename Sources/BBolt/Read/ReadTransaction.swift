@@ -57,13 +57,36 @@ package struct ReadBucket: Sendable {
 
     package func cursor() -> ReadCursor { ReadCursor(bucket: self) }
 
+    /// Gives `body` the value of `key`; false if there is none. A bucket of that name is no value.
+    ///
+    /// One key and no way on from it: the way down needs no memory of where it came by.
+    package func withValue(
+        of key: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(BBoltError) -> Bool {
+        let source = transaction.source
+        var page = try root.view(in: source)
+        var depth = 1
+        while !page.isLeaf {
+            let next = page.child(try source.look(page) { (page) throws(PageProblem) in try page.childIndex(for: key) })
+            guard depth < PageLayout.depthMax else { throw source.problem(next, "the tree is too deep: it has a cycle") }
+            page = try source.page(next)
+            depth += 1
+        }
+        let index = try source.look(page) { (page) throws(PageProblem) in try page.lowerBound(key) }
+        guard index < page.count else { return false }
+        let found = try source.look(page) { (page) throws(PageProblem) in try page.key(index) }
+        guard compareBytes(found, key) == 0, page.flags(index) & PageLayout.bucketElementFlag == 0 else { return false }
+        body(try source.look(page) { (page) throws(PageProblem) in try page.value(index) })
+        return true
+    }
+
     /// A copy of the value, or nil; a bucket of that name is no value.
     package func get(_ key: Bytes) throws(BBoltError) -> Bytes? {
-        var cursor = cursor()
-        let found = try key.withUnsafeBytes { (wanted) throws(BBoltError) in
-            try cursor.seek(wanted) && compareBytes(cursor.key, wanted) == 0
+        var copy: Bytes?
+        _ = try key.withUnsafeBytes { (wanted) throws(BBoltError) in
+            try withValue(of: wanted) { copy = Bytes(copying: $0) }
         }
-        return found && !cursor.isBucket ? Bytes(copying: cursor.value) : nil
+        return copy
     }
 
     /// The bucket within this one, or nil.

@@ -1,6 +1,11 @@
 // A connection of HTTP/2: one nghttp2 session and all its streams in one channel handler, on the connection's event
 // loop. What a read brings is delivered at once, what the application answers meanwhile goes out in one write.
+//
+// Nothing here is referenced weakly: an object that was, once, is counted slowly ever after, and these are counted for
+// every field of every head. Circles are cut by hand instead: streams let go of the handler when they close, timers are
+// cancelled when the connection ends, and NIO ends every connection it has begun.
 
+import Base
 import CNGHTTP2
 package import NIOCore
 
@@ -9,26 +14,33 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     package typealias OutboundOut = ByteBuffer
 
     private let application: any HTTP2ServerApplication
-    let settings: HTTP2ServerSettings
+    private let settings: HTTP2ServerSettings
+    private let output: OutputBuffer
     private var session: OpaquePointer?
     private var context: ChannelHandlerContext?
-    private var streams: [Int32: ServerStream] = [:]
+    /// All that are not closed, in no order; each knows its place. nghttp2 holds them unowned.
+    private var streams: [ServerStream] = []
     private var isReading = false
     private var isFlushScheduled = false
     private var isClosing = false
     private var closesAfterRead = false
-    private var head = PartialHead()
+    private let head = RequestHeadReader()
     private var pings: PingPolicy
     private var deadlineTimer: Scheduled<Void>?
     private var keepaliveTimer: Scheduled<Void>?
+    private var keepaliveDeadline: Scheduled<Void>?
     private var lastRead = NIODeadline.now()
     /// Told when the connection has something to write outside of a read, to flush many connections together; without
     /// it the handler flushes in the loop's next turn.
     package var whenDirty: ((HTTP2ServerHandler) -> Void)?
 
-    package init(application: any HTTP2ServerApplication, settings: HTTP2ServerSettings) {
+    /// - Parameter output: shared by the connections of an event loop.
+    package init(
+        application: any HTTP2ServerApplication, settings: HTTP2ServerSettings, output: OutputBuffer = OutputBuffer()
+    ) {
         self.application = application
         self.settings = settings
+        self.output = output
         pings = PingPolicy(intervalMin: settings.pingIntervalMin)
     }
 
@@ -61,6 +73,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         let buffer = unwrapInboundIn(data)
         lastRead = .now()
         isReading = true
+        application.burstBegins()
         let consumed = buffer.withUnsafeReadableBytes { bytes in
             nghttp2_session_mem_recv(session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
         }
@@ -90,8 +103,9 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         self.session = nil
         deadlineTimer?.cancel()
         keepaliveTimer?.cancel()
-        let open = streams.values.sorted { $0.id < $1.id }
-        streams = [:]
+        keepaliveDeadline?.cancel()
+        let open = streams.sorted { $0.id < $1.id }
+        streams = []
         for stream in open {
             let wasOpen = stream.isOpen
             stream.closed()
@@ -100,6 +114,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         nghttp2_session_del(session)
         context = nil
         application.connectionClosed()
+        whenDirty = nil
     }
 
     // MARK: Writing
@@ -107,29 +122,55 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     /// Writes all that is ready, in one go while the socket takes it.
     package func flush() {
         guard let session, let context else { return }
-        var buffer = context.channel.allocator.buffer(capacity: 4096)
-        while context.channel.isWritable {
-            var data: UnsafePointer<UInt8>?
-            let count = nghttp2_session_mem_send(session, &data)
-            guard count > 0, let data else { break }
-            buffer.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
-            if buffer.readableBytes >= HTTP2ServerSettings.writeBytesMax {
-                context.write(wrapOutboundOut(buffer), promise: nil)
-                buffer = context.channel.allocator.buffer(capacity: HTTP2ServerSettings.writeBytesMax)
-                if !context.channel.isWritable { break }
-            }
+        while nghttp2_session_want_write(session) != 0, context.channel.isWritable {
+            // The connection's only while it is filled: nghttp2 calls back for every piece, and what is called may ask
+            // other connections to write.
+            var buffer = output.take()
+            fill(&buffer, from: session)
+            let isFull = buffer.readableBytes >= HTTP2ServerSettings.writeBytesMax
+            if buffer.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
+            output.giveBack(buffer)
+            // Writing may have found the connection dead, and the session with it.
+            if self.session == nil { return }
+            if !isFull { break }
         }
-        if buffer.readableBytes > 0 { context.write(wrapOutboundOut(buffer), promise: nil) }
-        context.flush()
-        // Writing may have found the connection dead, and the session with it.
-        guard self.session != nil else { return }
         let isOver = nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
         if isOver || (isClosing && streams.isEmpty && nghttp2_session_want_write(session) == 0) {
             context.close(promise: nil)
         }
     }
 
-    private func becomeDirty() {
+    /// Takes nghttp2's frames until there are no more, or `buffer` holds as much as is written at a time.
+    private func fill(_ buffer: inout ByteBuffer, from session: OpaquePointer) {
+        // A frame that nghttp2 has given and that found no room; valid until the next one is taken.
+        var frame = UnsafeRawBufferPointer(start: nil, count: 0)
+        var isDone = false
+        while !isDone, buffer.readableBytes < HTTP2ServerSettings.writeBytesMax || frame.count > 0 {
+            let room = max(frame.count, buffer.readableBytes, 1)
+            buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
+                var used = 0
+                while true {
+                    if frame.count > 0 {
+                        if frame.count > space.count - used { break }
+                        UnsafeMutableRawBufferPointer(rebasing: space[used...]).copyMemory(from: frame)
+                        used += frame.count
+                        frame = UnsafeRawBufferPointer(start: nil, count: 0)
+                        if used >= HTTP2ServerSettings.writeBytesMax { break }
+                    }
+                    var data: UnsafePointer<UInt8>?
+                    let count = nghttp2_session_mem_send(session, &data)
+                    guard count > 0, let data else {
+                        isDone = true
+                        break
+                    }
+                    frame = UnsafeRawBufferPointer(start: data, count: count)
+                }
+                return used
+            }
+        }
+    }
+
+    func becomeDirty() {
         guard !isReading, !isFlushScheduled, let context else { return }
         isFlushScheduled = true
         if let whenDirty { return whenDirty(self) }
@@ -192,32 +233,25 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
 
     // MARK: Called by nghttp2
 
-    fileprivate func beginHeaders(_ id: Int32) {
-        head = PartialHead()
-    }
+    func beginHeaders() { head.begin() }
 
-    fileprivate func header(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool {
-        head.add(name, value)
-    }
+    func header(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool { head.add(name, value) }
 
-    fileprivate func headersReceived(_ id: Int32, endsStream: Bool) {
+    func requestReceived(_ id: Int32, endsStream: Bool) {
         guard let session else { return }
-        if let known = streams[id] {
-            // Trailers of the client.
-            if endsStream { clientFinished(known) }
-            return
-        }
-        let stream = head.makeStream(id: id, handler: self)
-        streams[id] = stream
+        let stream = ServerStream(
+            id: id, head: head.finish(), deadline: head.timeout.map { .now() + $0 }, handler: self)
+        stream.place = streams.count
+        streams.append(stream)
         nghttp2_session_set_stream_user_data(session, id, Unmanaged.passUnretained(stream).toOpaque())
         if isClosing { return reset(stream, NGHTTP2_REFUSED_STREAM.rawValue) }
         if stream.isGRPC {
             guard stream.head.method == "POST" else {
-                return stream.respond(status: 405, headers: [("allow", "POST")], body: ByteBuffer())
+                return stream.respond(status: 405, headers: [("allow", "POST")], body: Bytes())
             }
             if stream.deadline != nil { startDeadlineTimer() }
             application.started(stream)
-            if stream.hasUnknownEncoding {
+            if stream.head.encoding == .unknown {
                 let name = stream.head["grpc-encoding"] ?? ""
                 return stream.finish(status: 12, message: "grpc: Decompressor is not installed for grpc-encoding \"\(name)\"")
             }
@@ -225,79 +259,104 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         if endsStream { clientFinished(stream) }
     }
 
-    fileprivate func data(_ id: Int32, _ bytes: UnsafeRawBufferPointer) {
-        guard let stream = streams[id], stream.isOpen else { return }
-        stream.incoming.writeBytes(bytes)
-        if stream.isGRPC {
-            deliverMessages(stream)
-        } else if stream.incoming.readableBytes > HTTP2ServerSettings.bodyBytesMax {
-            stream.respond(status: 413, headers: [], body: ByteBuffer())
+    func received(_ stream: ServerStream, _ bytes: UnsafeRawBufferPointer) {
+        guard stream.isOpen else { return }
+        if !stream.isGRPC {
+            stream.incoming.append(contentsOf: bytes)
+            if stream.incoming.count > HTTP2ServerSettings.bodyBytesMax { stream.respond(status: 413, headers: [], body: Bytes()) }
+            return
+        }
+        if stream.incoming.isEmpty {
+            // As nearly all messages come: whole, in one piece of a read.
+            let used = deliverMessages(stream, bytes)
+            if used < bytes.count, stream.isOpen { keep(stream, UnsafeRawBufferPointer(rebasing: bytes[used...])) }
+        } else {
+            stream.incoming.append(contentsOf: bytes)
+            var pending: [UInt8] = []
+            swap(&pending, &stream.incoming)
+            let used = pending.withUnsafeBytes { deliverMessages(stream, $0) }
+            guard stream.isOpen else { return }
+            if used == 0 {
+                stream.incoming = pending
+            } else if used < pending.count {
+                pending.withUnsafeBytes { keep(stream, UnsafeRawBufferPointer(rebasing: $0[used...])) }
+            }
         }
     }
 
-    private func deliverMessages(_ stream: ServerStream) {
-        while stream.isOpen, stream.incoming.readableBytes >= 5 {
-            guard let flag = stream.incoming.getInteger(at: stream.incoming.readerIndex, as: UInt8.self),
-                let length = stream.incoming.getInteger(at: stream.incoming.readerIndex + 1, as: UInt32.self)
-            else { return }
-            let size = Int(length)
+    /// The beginning of a message, with room for the rest of it.
+    private func keep(_ stream: ServerStream, _ bytes: UnsafeRawBufferPointer) {
+        if bytes.count >= Self.frameSize { stream.incoming.reserveCapacity(Self.frameSize + Self.messageSize(bytes)) }
+        stream.incoming.append(contentsOf: bytes)
+    }
+
+    private static let frameSize = 5
+
+    private static func messageSize(_ frame: UnsafeRawBufferPointer) -> Int {
+        Int(UInt32(bigEndian: frame.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
+    }
+
+    /// - Returns: how many bytes the messages took that are whole.
+    private func deliverMessages(_ stream: ServerStream, _ bytes: UnsafeRawBufferPointer) -> Int {
+        var position = 0
+        while stream.isOpen, bytes.count - position >= Self.frameSize {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+            let size = Self.messageSize(rest)
             if size > settings.messageBytesMax {
-                return stream.finish(
+                stream.finish(
                     status: 8, message: "grpc: received message larger than max (\(size) vs. \(settings.messageBytesMax))")
+                break
             }
-            guard stream.incoming.readableBytes >= 5 + size else {
-                stream.incoming.reserveCapacity(minimumWritableBytes: 5 + size - stream.incoming.readableBytes)
-                return
-            }
-            stream.incoming.moveReaderIndex(forwardBy: 5)
-            guard var message = stream.incoming.readSlice(length: size) else { return }
-            if flag != 0 {
-                guard stream.usesGzip else {
-                    return stream.finish(status: 13, message: "grpc: compressed flag set with identity or empty encoding")
-                }
-                switch inflate(message, limit: settings.messageBytesMax) {
-                case .success(let plain): message = plain
-                case .failure(.tooLarge):
-                    return stream.finish(
-                        status: 8,
-                        message: "grpc: received message after decompression larger than max \(settings.messageBytesMax)")
-                case .failure(.malformed):
-                    return stream.finish(status: 13, message: "grpc: failed to decompress the received message")
-                }
-            }
-            application.received(stream, message: message)
+            guard rest.count >= Self.frameSize + size else { break }
+            position += Self.frameSize + size
+            let message = UnsafeRawBufferPointer(rebasing: rest[Self.frameSize..<Self.frameSize + size])
+            if rest[0] == 0 { application.received(stream, message: message) } else { deliverCompressed(stream, message) }
         }
-        if stream.incoming.readableBytes == 0 { stream.incoming.clear() }
+        return position
     }
 
-    fileprivate func dataEnded(_ id: Int32) {
-        if let stream = streams[id] { clientFinished(stream) }
+    private func deliverCompressed(_ stream: ServerStream, _ message: UnsafeRawBufferPointer) {
+        guard stream.head.encoding == .gzip else {
+            return stream.finish(status: 13, message: "grpc: compressed flag set with identity or empty encoding")
+        }
+        switch inflate(message, limit: settings.messageBytesMax) {
+        case .success(let plain): plain.withUnsafeBytes { application.received(stream, message: $0) }
+        case .failure(.tooLarge):
+            stream.finish(
+                status: 8, message: "grpc: received message after decompression larger than max \(settings.messageBytesMax)")
+        case .failure(.malformed): stream.finish(status: 13, message: "grpc: failed to decompress the received message")
+        }
     }
 
-    private func clientFinished(_ stream: ServerStream) {
+    func clientFinished(_ stream: ServerStream) {
         guard !stream.isClientFinished else { return }
         stream.isClientFinished = true
         guard stream.isOpen else { return }
         if !stream.isGRPC {
-            let body = stream.incoming
-            stream.incoming = ByteBuffer()
+            let body = Bytes(stream.incoming)
+            stream.incoming = []
             return application.httpRequest(stream, body: body)
         }
-        if stream.incoming.readableBytes > 0 {
+        if !stream.incoming.isEmpty {
             return stream.finish(status: 13, message: "unexpected EOF")
         }
         application.clientFinished(stream)
     }
 
-    fileprivate func streamClosed(_ id: Int32) {
-        guard let stream = streams.removeValue(forKey: id) else { return }
+    func streamClosed(_ stream: ServerStream) {
+        guard stream.place < streams.count, streams[stream.place] === stream else { return }
+        let last = streams.removeLast()
+        if last !== stream {
+            last.place = stream.place
+            streams[stream.place] = last
+        }
         let wasOpen = stream.isOpen
         stream.closed()
         if wasOpen { application.ended(stream, .cancelled) }
     }
 
     /// Fills a DATA frame; when the stream's last byte is out, its trailers follow.
-    fileprivate func fill(
+    func fill(
         _ stream: ServerStream, _ buffer: UnsafeMutableRawBufferPointer, _ flags: UnsafeMutablePointer<UInt32>
     ) -> Int {
         let count = stream.take(into: buffer)
@@ -308,26 +367,28 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
             flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
             if let trailers = stream.trailers, let session {
                 flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-                if trailers.count == 1, trailers[0].1 == "0" {
-                    nghttp2_submit_trailer(session, stream.id, grpcSuccess.pointer, grpcSuccess.count)
-                } else {
-                    withHeaderFields(trailers) { array, count in
+                switch trailers {
+                case .success: nghttp2_submit_trailer(session, stream.id, grpcSuccess.pointer, grpcSuccess.count)
+                case .fields(let fields):
+                    withHeaderFields(fields) { array, count in
                         _ = nghttp2_submit_trailer(session, stream.id, array, count)
                     }
                 }
             }
             return count
         }
-        return count == 0 ? Int(NGHTTP2_ERR_DEFERRED.rawValue) : count
+        if count > 0 { return count }
+        stream.noteDeferred()
+        return Int(NGHTTP2_ERR_DEFERRED.rawValue)
     }
 
     /// The server's side of a stream is over: a client that still sends is told to stop, as gRPC does.
-    fileprivate func endSent(_ id: Int32) {
-        guard let session, let stream = streams[id], !stream.isClientFinished else { return }
-        nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, NGHTTP2_NO_ERROR.rawValue)
+    func endSent(_ stream: ServerStream) {
+        guard let session, !stream.isClientFinished else { return }
+        nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
     }
 
-    fileprivate func pingReceived() {
+    func pingReceived() {
         guard let session, !pings.isAllowed(at: .now(), hasStreams: !streams.isEmpty) else { return }
         let reason = Array("too_many_pings".utf8)
         nghttp2_submit_goaway(
@@ -340,8 +401,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     // MARK: Timers
 
     private func startKeepalive(_ loop: any EventLoop) {
-        keepaliveTimer = loop.assumeIsolated().scheduleTask(in: settings.keepaliveInterval) { [weak self] in
-            self?.sendKeepalive(loop)
+        keepaliveTimer = loop.assumeIsolated().scheduleTask(in: settings.keepaliveInterval) {
+            self.sendKeepalive(loop)
         }
     }
 
@@ -350,8 +411,9 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         let asked = NIODeadline.now()
         nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
         flush()
-        loop.assumeIsolated().scheduleTask(in: settings.keepaliveTimeout) { [weak self] in
-            guard let self, let context = self.context, self.lastRead < asked else { return }
+        guard self.session != nil else { return }
+        keepaliveDeadline = loop.assumeIsolated().scheduleTask(in: settings.keepaliveTimeout) {
+            guard let context = self.context, self.lastRead < asked else { return }
             context.close(promise: nil)
         }
         startKeepalive(loop)
@@ -362,8 +424,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
 
     private func startDeadlineTimer() {
         guard deadlineTimer == nil, let context else { return }
-        deadlineTimer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.deadlineStep) { [weak self] in
-            self?.checkDeadlines()
+        deadlineTimer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.deadlineStep) {
+            self.checkDeadlines()
         }
     }
 
@@ -371,97 +433,16 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         deadlineTimer = nil
         let now = NIODeadline.now()
         var hasMore = false
-        for stream in streams.values.sorted(by: { $0.id < $1.id }) where stream.isOpen {
+        var late: [ServerStream] = []
+        for stream in streams where stream.isOpen {
             guard let deadline = stream.deadline else { continue }
-            if deadline <= now {
-                stream.finish(status: 4, message: "context deadline exceeded")
-                application.ended(stream, .deadlineExceeded)
-            } else {
-                hasMore = true
-            }
+            if deadline <= now { late.append(stream) } else { hasMore = true }
+        }
+        for stream in late.sorted(by: { $0.id < $1.id }) where stream.isOpen {
+            stream.finish(status: 4, message: "context deadline exceeded")
+            application.ended(stream, .deadlineExceeded)
         }
         if hasMore { startDeadlineTimer() }
         flush()
     }
-}
-
-// MARK: - The session and its callbacks
-
-private func handler(_ pointer: UnsafeMutableRawPointer?) -> HTTP2ServerHandler? {
-    pointer.map { Unmanaged<HTTP2ServerHandler>.fromOpaque($0).takeUnretainedValue() }
-}
-
-private let readCallback: nghttp2_data_source_read_callback = { session, id, buffer, length, flags, _, user in
-    guard let handler = handler(user), let buffer, let flags,
-        let pointer = nghttp2_session_get_stream_user_data(session, id)
-    else { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
-    let stream = Unmanaged<ServerStream>.fromOpaque(pointer).takeUnretainedValue()
-    return handler.fill(stream, UnsafeMutableRawBufferPointer(start: buffer, count: length), flags)
-}
-
-private func makeServerSession(_ user: UnsafeMutableRawPointer, _ settings: HTTP2ServerSettings) -> OpaquePointer? {
-    var callbacks: OpaquePointer?
-    nghttp2_session_callbacks_new(&callbacks)
-    defer { nghttp2_session_callbacks_del(callbacks) }
-    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, user in
-        guard let frame else { return 0 }
-        handler(user)?.beginHeaders(frame.pointee.hd.stream_id)
-        return 0
-    }
-    nghttp2_session_callbacks_set_on_header_callback(callbacks) { _, _, name, nameLength, value, valueLength, _, user in
-        let accepted = handler(user)?.header(
-            UnsafeRawBufferPointer(start: name, count: nameLength), UnsafeRawBufferPointer(start: value, count: valueLength))
-        return accepted == true ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
-    }
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
-        guard let frame, let handler = handler(user) else { return 0 }
-        let header = frame.pointee.hd
-        let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
-        switch UInt32(header.type) {
-        case NGHTTP2_HEADERS.rawValue: handler.headersReceived(header.stream_id, endsStream: endsStream)
-        case NGHTTP2_DATA.rawValue: if endsStream { handler.dataEnded(header.stream_id) }
-        case NGHTTP2_PING.rawValue:
-            if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0 { handler.pingReceived() }
-        default: break
-        }
-        return 0
-    }
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, data, length, user in
-        handler(user)?.data(id, UnsafeRawBufferPointer(start: data, count: length))
-        return 0
-    }
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, _, user in
-        handler(user)?.streamClosed(id)
-        return 0
-    }
-    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
-        guard let frame, let handler = handler(user) else { return 0 }
-        let header = frame.pointee.hd
-        if header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
-            UInt32(header.type) == NGHTTP2_HEADERS.rawValue || UInt32(header.type) == NGHTTP2_DATA.rawValue
-        {
-            handler.endSent(header.stream_id)
-        }
-        return 0
-    }
-
-    var option: OpaquePointer?
-    nghttp2_option_new(&option)
-    defer { nghttp2_option_del(option) }
-    var session: OpaquePointer?
-    guard nghttp2_session_server_new2(&session, callbacks, user, option) == 0 else { return nil }
-    let entries = [
-        nghttp2_settings_entry(
-            settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue), value: settings.concurrentStreamsMax),
-        nghttp2_settings_entry(
-            settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
-            value: UInt32(HTTP2ServerSettings.streamWindow)),
-        nghttp2_settings_entry(
-            settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
-            value: UInt32(HTTP2ServerSettings.headBytesMax)),
-    ]
-    nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), entries, entries.count)
-    nghttp2_session_set_local_window_size(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, HTTP2ServerSettings.connectionWindow)
-    return session
 }

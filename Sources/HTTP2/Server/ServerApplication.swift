@@ -1,19 +1,22 @@
 // What stands behind a connection, and the limits in front of it.
 
+package import Base
 package import NIOCore
 
 /// One per connection; all calls come on its event loop.
 package protocol HTTP2ServerApplication: AnyObject {
+    /// Something has been read; what it brings is delivered next.
+    func burstBegins()
     /// A gRPC call has begun: its head is there, its messages follow.
     func started(_ stream: ServerStream)
-    /// One whole message, decompressed.
-    func received(_ stream: ServerStream, message: ByteBuffer)
+    /// One whole message, decompressed; its bytes are valid during the call.
+    func received(_ stream: ServerStream, message: UnsafeRawBufferPointer)
     /// The client sends no more messages.
     func clientFinished(_ stream: ServerStream)
     /// The stream ended without the application having finished it; comes at most once.
     func ended(_ stream: ServerStream, _ end: StreamEnd)
     /// A request that is no gRPC call, with all of its body.
-    func httpRequest(_ stream: ServerStream, body: ByteBuffer)
+    func httpRequest(_ stream: ServerStream, body: Bytes)
     /// All that one read brought has been delivered.
     func burstEnded()
     func connectionClosed()
@@ -48,4 +51,27 @@ package struct HTTP2ServerSettings: Sendable {
     static let bodyBytesMax = 4 << 20
     /// Bytes written to the socket at a time.
     static let writeBytesMax = 256 << 10
+}
+
+/// The buffer that answers are put together in, shared by the connections of one event loop: only one of them writes at
+/// a time, and a buffer that the socket did not take at once is not used again.
+package final class OutputBuffer {
+    private var buffer = ByteBuffer()
+    private static let initialBytes = 16 << 10
+    /// A larger one is given back to the system.
+    private static let keptBytesMax = 64 << 10
+
+    package init() {}
+
+    /// Empty, and nobody else's until it is given back.
+    func take() -> ByteBuffer {
+        var taken = ByteBuffer()
+        swap(&taken, &buffer)
+        taken.clear(minimumCapacity: Self.initialBytes)
+        return taken
+    }
+
+    func giveBack(_ used: consuming ByteBuffer) {
+        if used.capacity <= Self.keptBytesMax { buffer = used }
+    }
 }

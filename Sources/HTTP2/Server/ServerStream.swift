@@ -1,18 +1,8 @@
 // One request on a connection, as the application sees it. Confined to the connection's event loop; calls on a stream
 // that has ended do nothing.
 
+package import Base
 package import NIOCore
-
-/// What a client sent in front of its messages.
-package struct RequestHead {
-    package var method: String
-    package var path: String
-    /// Lower-case names, as on the wire; without pseudo headers.
-    package var fields: [(name: String, value: String)]
-    package var authority: String
-
-    package subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
-}
 
 package enum StreamEnd: Sendable {
     /// The client reset the stream.
@@ -25,66 +15,78 @@ package final class ServerStream {
     package let head: RequestHead
     /// When the client stops waiting; nil for never.
     package let deadline: NIODeadline?
-    package let isGRPC: Bool
     /// The application's own state for the stream.
     package var context: AnyObject?
 
     let id: Int32
-    private weak var handler: HTTP2ServerHandler?
-    let usesGzip: Bool
-    let hasUnknownEncoding: Bool
+    /// Nil once the stream is closed: what cuts the circle of the two.
+    private var handler: HTTP2ServerHandler?
+    /// Where the handler's list has the stream.
+    var place = 0
 
     // In: bytes that are no whole message yet.
-    var incoming = ByteBuffer()
+    var incoming: [UInt8] = []
     var isClientFinished = false
-    // Out: framed messages that nghttp2 has not taken.
-    private(set) var outgoing = ByteBuffer()
-    private(set) var trailers: [(String, String)]?
+    // Out: messages that nghttp2 has not taken.
+    private var outgoing = OutgoingQueue()
+    private(set) var trailers: Trailers?
     private(set) var isHeadSent = false
     private(set) var isFinished = false
-    var isClosed = false
+    /// nghttp2 has asked for bytes when there were none, and waits to be told of more.
+    private var isDeferred = false
+    private(set) var isClosed = false
     private var writableCallback: (() -> Void)?
     /// Below this much a paused producer may go on.
     private static let lowMarkBytes = 256 << 10
 
-    init(
-        id: Int32, head: RequestHead, deadline: NIODeadline?, isGRPC: Bool, usesGzip: Bool, hasUnknownEncoding: Bool,
-        handler: HTTP2ServerHandler
-    ) {
+    enum Trailers {
+        case success
+        case fields([(String, String)])
+    }
+
+    init(id: Int32, head: RequestHead, deadline: NIODeadline?, handler: HTTP2ServerHandler) {
         self.id = id
         self.head = head
         self.deadline = deadline
-        self.isGRPC = isGRPC
-        self.usesGzip = usesGzip
-        self.hasUnknownEncoding = hasUnknownEncoding
         self.handler = handler
     }
 
+    var isGRPC: Bool { head.isGRPC }
     /// Whether anything sent could still arrive.
     package var isOpen: Bool { !isClosed && !isFinished }
-    package var queuedBytes: Int { outgoing.readableBytes }
+    package var queuedBytes: Int { outgoing.byteCount }
 
     /// Sends one gRPC message; the 5-byte frame around it is added here.
-    package func send(message size: Int, _ write: (inout ByteBuffer) -> Void) {
+    package func send(_ message: Bytes) {
         guard isOpen else { return }
         startIfNeeded()
-        if outgoing.readableBytes == 0 { outgoing.clear() }
-        outgoing.reserveCapacity(minimumWritableBytes: size + 5)
-        outgoing.writeInteger(UInt8(0))
-        outgoing.writeInteger(UInt32(size))
-        write(&outgoing)
-        handler?.resume(self)
+        outgoing.append(message, messageSize: message.count)
+        noteQueued()
+    }
+
+    /// Sends one gRPC message in three parts.
+    package func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
+        guard isOpen else { return }
+        startIfNeeded()
+        outgoing.append(first, messageSize: first.count + second.count + third.count)
+        outgoing.append(second)
+        outgoing.append(third)
+        noteQueued()
     }
 
     /// Ends the call with a gRPC status.
     package func finish(status: Int, message: String = "") {
         guard isOpen else { return }
         isFinished = true
+        if isHeadSent, status == 0, message.isEmpty {
+            trailers = .success
+            return noteQueued()
+        }
         var trailers = [("grpc-status", String(status))]
         if !message.isEmpty { trailers.append(("grpc-message", percentEncoded(message))) }
         if isHeadSent {
-            self.trailers = trailers
-            handler?.resume(self)
+            self.trailers = .fields(trailers)
+            noteQueued()
         } else {
             isHeadSent = true
             handler?.submitHead(self, [(":status", "200"), ("content-type", "application/grpc")] + trailers, endsStream: true)
@@ -92,7 +94,7 @@ package final class ServerStream {
     }
 
     /// Answers a request that is no gRPC call.
-    package func respond(status: Int, headers: [(String, String)], body: ByteBuffer) {
+    package func respond(status: Int, headers: [(String, String)], body: Bytes) {
         guard isOpen else { return }
         startHTTP(status: status, headers: headers)
         sendHTTP(body)
@@ -105,16 +107,16 @@ package final class ServerStream {
         handler?.submitHead(self, [(":status", String(status))] + headers, endsStream: false)
     }
 
-    package func sendHTTP(_ bytes: ByteBuffer) {
+    package func sendHTTP(_ bytes: Bytes) {
         guard isOpen else { return }
-        outgoing.writeImmutableBuffer(bytes)
-        handler?.resume(self)
+        outgoing.append(bytes)
+        noteQueued()
     }
 
     package func finishHTTP() {
         guard isOpen else { return }
         isFinished = true
-        handler?.resume(self)
+        noteQueued()
     }
 
     package func reset(errorCode: UInt32) {
@@ -126,7 +128,7 @@ package final class ServerStream {
     /// Runs `body` once when most of what was sent has gone out.
     package func whenWritable(_ body: @escaping () -> Void) {
         writableCallback = body
-        if queuedBytes <= Self.lowMarkBytes { handler?.runSoon { [weak self] in self?.noteTaken() } }
+        if queuedBytes <= Self.lowMarkBytes { handler?.runSoon { self.noteTaken() } }
     }
 
     private func startIfNeeded() {
@@ -135,29 +137,36 @@ package final class ServerStream {
         handler?.submitHead(self, nil, endsStream: false)
     }
 
+    /// There are more bytes, or there will be no more.
+    private func noteQueued() {
+        guard let handler else { return }
+        if isDeferred {
+            isDeferred = false
+            handler.resume(self)
+        } else {
+            handler.becomeDirty()
+        }
+    }
+
     // MARK: For the handler
 
     /// Moves queued bytes into nghttp2's frame.
-    func take(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-        let count = min(buffer.count, outgoing.readableBytes)
-        outgoing.readWithUnsafeReadableBytes { readable in
-            buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: readable[..<count]))
-            return count
-        }
-        return count
-    }
+    func take(into buffer: UnsafeMutableRawBufferPointer) -> Int { outgoing.take(into: buffer) }
+
+    func noteDeferred() { isDeferred = true }
 
     func noteTaken() {
-        guard queuedBytes <= Self.lowMarkBytes, let callback = writableCallback, !isClosed else { return }
+        guard let callback = writableCallback, queuedBytes <= Self.lowMarkBytes, !isClosed else { return }
         writableCallback = nil
         callback()
     }
 
     func closed() {
         isClosed = true
+        handler = nil
         writableCallback = nil
-        outgoing = ByteBuffer()
-        incoming = ByteBuffer()
+        outgoing = OutgoingQueue()
+        incoming = []
     }
 }
 

@@ -6,7 +6,7 @@ import BBolt
 import Backend
 package import Base
 package import EtcdWire
-import Wire
+package import Wire
 
 package struct RangeAnswer: Sendable {
     /// The encoded `RangeResponse` without its header.
@@ -38,6 +38,30 @@ extension StoreView {
     /// - Throws: compacted, future revision, or what the file below says.
     package func answer(_ request: RangeRequest) throws(MVCCError) -> RangeAnswer {
         try answer(request, countsAll: true)
+    }
+
+    /// The whole answer to a read of one key, as most are: found, and written behind what `begin` has written.
+    /// - Parameter begin: gives a writer with the message's header for the store's revision, and room for so many bytes more.
+    /// - Returns: nil where the request is another one.
+    package func answerSingle(
+        _ request: RangeRequest, _ begin: (_ revision: Int64, _ room: Int) -> WireWriter
+    ) throws(MVCCError) -> Bytes? {
+        guard request.rangeEnd.isEmpty, !request.countOnly, !request.keysOnly, !request.hasRevisionFilter,
+            request.sortOrder == .none, request.sortTarget == .key
+        else { return nil }
+        let revision = try resolve(request.revision)
+        guard let mark = index.history(of: request.key)?.revision(at: revision) else { return begin(currentRevision, 0).bytes }
+        var answer: Bytes?
+        let isThere = try onBackend { () throws(BBoltError) in
+            try rows.withValue(at: mark) { row in
+                var encoder = RangeResponseEncoder(
+                    header: nil, into: begin(currentRevision, row.count + Self.rowOverhead + Self.answerOverhead))
+                encoder.append(encoded: row)
+                answer = encoder.finish(more: false, count: 1).bytes
+            }
+        }
+        guard isThere, let answer else { throw .corruptRow(mark) }
+        return answer
     }
 
     /// - Parameter countsAll: false for the pieces of a stream, which is counted once.

@@ -31,9 +31,9 @@ package struct StoreView: Sendable {
     }
 
     func row(_ revision: Revision) throws(MVCCError) -> Bytes {
-        let value = try onBackend { () throws(BBoltError) in
-            var reader = try rows.rowReader()
-            return try reader.value(at: revision)
+        var value: Bytes?
+        _ = try onBackend { () throws(BBoltError) in
+            try rows.withValue(at: revision) { value = Bytes(copying: $0) }
         }
         guard let value else { throw .corruptRow(revision) }
         return value

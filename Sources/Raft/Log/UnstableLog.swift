@@ -62,7 +62,7 @@ struct UnstableLog: Sendable {
     /// The entries up to (`index`, `term`) are saved, and nothing on its way to the disk can overwrite them.
     mutating func saved(index: LogIndex, term: Term, _ lines: inout RaftLogLines) {
         guard let known = self.term(at: index) else {
-            lines.add(.info, "entry at index \(index) missing from unstable log; ignoring")
+            if lines.hasOvertakenStorage { lines.add(.info, "entry at index \(index) missing from unstable log; ignoring") }
             return
         }
         if index < start {

@@ -82,7 +82,8 @@ package struct RaftNode: ~Copyable {
             inflightsSizeBytesMax: configuration.maxInflightBytes
         )
         timers = Timers(random: SeededRandom(seed: configuration.seed))
-        lines = RaftLogLines(minimumLevel: configuration.minimumLogLevel)
+        lines = RaftLogLines(
+            minimumLevel: configuration.minimumLogLevel, hasOvertakenStorage: configuration.logsOvertakenStorage)
         handedOut = HandedOut(softState: SoftState(lead: 0, role: .follower), hardState: HardState())
 
         // Only now: a value that cannot be copied is thrown away only as a whole.

@@ -359,7 +359,8 @@ package struct Bootstrap {
         // What the file holds needs not be handed out again, as far as the log says it is committed.
         let resume = max(storage.snapshot.metadata.index, min(applied, storage.hardState.commit))
         let configuration = RaftConfiguration(
-            id: localID, electionTicks: settings.electionTicks, preVote: settings.preVote, seed: settings.seed, applied: resume)
+            id: localID, electionTicks: settings.electionTicks, preVote: settings.preVote, seed: settings.seed, applied: resume,
+            logsOvertakenStorage: false)
         let raft: RaftNode
         do throws(RaftError) {
             raft = try RaftNode(configuration, storage: storage)
