@@ -81,7 +81,13 @@ extension Simulation {
         case .grant(let request): body = .leaseGrant(request)
         case .revoke(let request): body = .leaseRevoke(request)
         case .compact(let request): body = .compaction(request)
-        case .addMember(let slot): return proposeAddition(number, slot, member)
+        case .addMember(let slot, let asLearner): return proposeAddition(number, slot, asLearner, member)
+        case .promote(var learner):
+            learner.isLearner = false
+            let context = ConfigurationChangeContext(member: learner, isPromotion: true)
+            member.replica?.consensus.proposeConfigurationChange(
+                ConfChange(id: number, type: .addNode, nodeID: learner.id, context: Bytes(context.json.encoded)))
+            return
         case .removeMember(let id):
             member.replica?.consensus.proposeConfigurationChange(ConfChange(id: number, type: .removeNode, nodeID: id))
             return
@@ -109,13 +115,16 @@ extension Simulation {
         member.replica?.consensus.propose(Proposal(data: request.encoded()))
     }
 
-    private func proposeAddition(_ number: UInt64, _ slot: Int, _ member: SimulatedMember) {
+    private func proposeAddition(_ number: UInt64, _ slot: Int, _ asLearner: Bool, _ member: SimulatedMember) {
         let added = members[slot]
         let new = Member(
-            id: Member.identifier(peerURLs: [added.peerURL], token: "simulated", addedAt: Int64(now)), peerURLs: [added.peerURL])
+            id: Member.identifier(peerURLs: [added.peerURL], token: "simulated", addedAt: Int64(now)), peerURLs: [added.peerURL],
+            isLearner: asLearner)
         let context = ConfigurationChangeContext(member: new)
         member.replica?.consensus.proposeConfigurationChange(
-            ConfChange(id: number, type: .addNode, nodeID: new.id, context: Bytes(context.json.encoded)))
+            ConfChange(
+                id: number, type: asLearner ? .addLearnerNode : .addNode, nodeID: new.id,
+                context: Bytes(context.json.encoded)))
     }
 
     /// Asks for a change of the members on behalf of an operator.
@@ -156,10 +165,18 @@ extension Simulation {
         counts.acknowledged += 1
         lastAcknowledged = now
         switch (operation.kind, reply.outcome) {
-        case (.addMember(let slot), .success):
-            startJoining(slot, member)
+        case (.addMember(let slot, let asLearner), .success):
+            counts.membershipChanges += 1
+            if asLearner { counts.learners += 1 }
+            if let membership = member.replica?.apply.state.membership { join(slot, membership) }
             return finish(reply.requestID)
-        case (.addMember, .failure), (.removeMember, _):
+        case (.promote, .success):
+            counts.promotions += 1
+            return finish(reply.requestID)
+        case (.removeMember, .success):
+            counts.removals += 1
+            return finish(reply.requestID)
+        case (.addMember, .failure), (.removeMember, .failure), (.promote, .failure):
             return finish(reply.requestID)
         case (.grant(let request), .success(let answer)):
             if let granted = try? LeaseGrantResponse(decoding: answer.body) {
@@ -184,9 +201,8 @@ extension Simulation {
         return (try? TxnResponse(decoding: reply.body))?.succeeded
     }
 
-    private func startJoining(_ slot: Int, _ member: SimulatedMember) {
-        counts.membershipChanges += 1
-        guard let membership = member.replica?.apply.state.membership, !members[slot].isRunning else { return }
+    func join(_ slot: Int, _ membership: Membership) {
+        guard !members[slot].isRunning, members[slot].existingCluster == nil else { return }
         members[slot].existingCluster = ExistingCluster(id: membership.clusterID, members: membership.members)
         note("\(members[slot].name) joins")
         scheduler.schedule(.restart(slot: slot), after: .milliseconds(50))

@@ -103,12 +103,17 @@ extension Simulation {
 
     /// As an operator with care does: only with all members up, and never below three.
     private func changeMembers(_ running: [SimulatedMember]) {
-        let current = members.filter { !$0.isRemoved && $0.life > 0 }
-        guard current.count == running.count,
-            let leader = running.first(where: { $0.replica?.consensus.status.role == .leader }),
-            let membership = leader.replica?.apply.state.membership, membership.members.count == current.count
+        guard let leader = running.first(where: { $0.replica?.consensus.status.role == .leader }),
+            let membership = leader.replica?.apply.state.membership
         else { return }
-        if current.count > 3, Bool.random(using: &dice) {
+        startForgotten(membership)
+        let current = members.filter { !$0.isRemoved && $0.life > 0 }
+        guard membership.members.count == current.count, current.count == running.count || Bool.random(using: &dice) else { return }
+        if let learner = membership.learners.first, Int.random(in: 0..<4, using: &dice) > 0 {
+            guard hasCaughtUp(learner.id, leader) else { return }
+            note("promoting \(hexadecimal(learner.id))")
+            change(.promote(learner), through: leader)
+        } else if current.count > 3, Bool.random(using: &dice) {
             guard let victim = running.randomElement(using: &dice) else { return }
             note("removing \(victim.name)")
             change(.removeMember(victim.id), through: leader)
@@ -117,23 +122,43 @@ extension Simulation {
             addMember(slot)
             // It does not count until it is part of the cluster.
             members[slot].isRestartScheduled = true
-            note("adding \(members[slot].name)")
-            change(.addMember(slot: slot), through: leader)
+            let asLearner = Bool.random(using: &dice)
+            note("adding \(members[slot].name)\(asLearner ? " as learner" : "")")
+            change(.addMember(slot: slot, asLearner: asLearner), through: leader)
+        }
+    }
+
+    /// As the server asks before a promotion: nine tenths of the leader's log.
+    private func hasCaughtUp(_ learner: MemberID, _ leader: SimulatedMember) -> Bool {
+        guard let progress = leader.replica?.consensus.fullStatus.progress else { return false }
+        var matches: [MemberID: LogIndex] = [:]
+        for position in progress.indices { matches[progress.id(at: position)] = progress[position: position].match }
+        return Double(matches[learner] ?? 0) >= 0.9 * Double(matches[leader.id] ?? 0)
+    }
+
+    /// Members that were added though whoever asked for it never heard: an operator finds them in the list.
+    func startForgotten(_ membership: Membership) {
+        for member in members where member.life == 0 && member.existingCluster == nil {
+            guard membership.members.contains(where: { $0.peerURLs == [member.peerURL] }) else { continue }
+            join(member.slot, membership)
         }
     }
 
     func heal() {
         isHealed = true
         note("everything is healed")
+        // Who leads by name alone may know less: the longest list of those there is the cluster's.
+        let memberships = members.compactMap { $0.replica?.apply.state.membership }
+        if let known = memberships.max(by: { $0.members.count < $1.members.count }) { startForgotten(known) }
         network.heal()
         network.resetChance = 0
         network.duplicateChance = 0
         for member in members where !member.isRemoved {
             member.isDiskSlow = false
             member.pausedUntil = 0
-            if member.isRunning {
-                member.disk.plan(DiskFaults())
-            } else if member.life > 0 {
+            // Whoever is down may have run out of space, too.
+            member.disk.plan(DiskFaults())
+            if member.life > 0, !member.isRunning {
                 scheduler.schedule(.restart(slot: member.slot), after: .milliseconds(100))
             }
         }

@@ -41,7 +41,10 @@ extension Simulation {
             try member.disk.syncDirectory(".")
             bootstrapped = try Bootstrap(bootstrapSettings(member), fileSystem: member.disk) { _ in }.run()
         } catch let error as FileError {
-            return note("\(member.name) cannot start: \(error)")
+            note("\(member.name) cannot start: \(error)")
+            // No room: somebody makes some.
+            member.disk.plan(DiskFaults())
+            return scheduleRestart(member)
         } catch {
             if isDiskDown(member) { return crash(member, "while starting") }
             throw Violation(checker: "durability", text: "\(member.name) cannot start: \(error)")

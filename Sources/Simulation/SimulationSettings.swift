@@ -1,5 +1,7 @@
 // What a run of the simulator is made of. The same settings give the same run, to the last byte of its trace.
 
+import Base
+
 /// Faults in the members themselves, planted by their simulated surroundings so that a checker can prove it notices.
 package enum PlantedBug: String, Sendable, CaseIterable {
     /// The log answers before it has written.
@@ -37,6 +39,18 @@ package struct SimulationSettings: Sendable {
     package init(seed: UInt64) {
         self.seed = seed
     }
+
+    /// Clusters of all sizes and runs of different lengths, as the seed says: what a long search runs.
+    package static func varied(seed: UInt64) -> SimulationSettings {
+        var dice = SeededRandom(seed: seed ^ 0x5eed)
+        var settings = SimulationSettings(seed: seed)
+        settings.members = [3, 3, 3, 3, 3, 5, 5, 7][Int.random(in: 0..<8, using: &dice)]
+        settings.seconds = Int.random(in: 6...14, using: &dice)
+        settings.servingSeconds = 4
+        settings.quietSeconds = 4
+        settings.clients = Int.random(in: 2...6, using: &dice)
+        return settings
+    }
 }
 
 /// A promise that was broken, and when.
@@ -67,6 +81,9 @@ package struct SimulationCounts: Sendable, Hashable {
     package var snapshotsSent = 0
     package var snapshotsInstalled = 0
     package var membershipChanges = 0
+    package var learners = 0
+    package var promotions = 0
+    package var removals = 0
     package var leasesExpired = 0
     package var defragmentations = 0
     package var diskErrors = 0

@@ -76,8 +76,8 @@ struct MembershipTests {
     func versions() {
         let three5 = SemanticVersion(3, 5), three6 = SemanticVersion(3, 6), three7 = SemanticVersion(3, 7)
         let none = DowngradeState()
-        #expect(VersionRules.initialClusterVersion(ceiling: nil) == three7)
-        #expect(VersionRules.initialClusterVersion(ceiling: three5) == three5)
+        #expect(VersionRules.nextClusterVersion(current: nil, lowestMember: .server, downgrade: none, ceiling: nil) == three7)
+        #expect(VersionRules.nextClusterVersion(current: nil, lowestMember: .server, downgrade: none, ceiling: three5) == three5)
         #expect(VersionRules.nextClusterVersion(current: three5, lowestMember: .server, downgrade: none, ceiling: nil) == three7)
         #expect(VersionRules.nextClusterVersion(current: three5, lowestMember: .server, downgrade: none, ceiling: three5) == nil)
         #expect(VersionRules.nextClusterVersion(current: three7, lowestMember: three6, downgrade: none, ceiling: nil) == nil)

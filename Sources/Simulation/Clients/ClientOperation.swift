@@ -2,6 +2,7 @@
 
 import Base
 import EtcdWire
+import Membership
 
 struct ClientOperation {
     enum Kind {
@@ -11,7 +12,8 @@ struct ClientOperation {
         case grant(LeaseGrantRequest)
         case revoke(LeaseRevokeRequest)
         case compact(CompactionRequest)
-        case addMember(slot: Int)
+        case addMember(slot: Int, asLearner: Bool)
+        case promote(Member)
         case removeMember(UInt64)
         case read(Bytes)
         case renew(LeaseID)
