@@ -49,6 +49,7 @@ extension Simulation {
             if try checkers.leases.committed(request.requestID, now: now) { counts.leasesExpired += 1 }
         }
         try checkers.answers.check(checkers.reference, isFinal: false)
+        try checkers.watches.check(checkers.reference, isFinal: false)
         if applied % Self.indexesPerDigest == 0, let digest = try digest(member) {
             try checkers.equality.holds(digest, at: applied, member.id)
         }
@@ -97,5 +98,6 @@ extension Simulation {
             last = digest
         }
         try checkers.answers.check(checkers.reference, isFinal: true)
+        try checkers.watches.check(checkers.reference, isFinal: true)
     }
 }

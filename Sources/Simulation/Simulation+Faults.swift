@@ -151,6 +151,12 @@ extension Simulation {
         let memberships = members.compactMap { $0.replica?.apply.state.membership }
         if let known = memberships.max(by: { $0.members.count < $1.members.count }) { startForgotten(known) }
         network.heal()
+        if settings.bug == .staysCutOff {
+            for slot in 1..<settings.members {
+                network.cut(0, slot)
+                network.cut(slot, 0)
+            }
+        }
         network.resetChance = 0
         network.duplicateChance = 0
         for member in members where !member.isRemoved {

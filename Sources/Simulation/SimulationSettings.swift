@@ -20,6 +20,16 @@ package enum PlantedBug: String, Sendable, CaseIterable {
     case expireEarly
     /// An answer says success though nothing was proposed.
     case answerWithoutProposal
+    /// Of what happened to its keys a watcher is not told the first.
+    case missWatchEvent
+    /// A watcher that comes from another member is told its last revision again.
+    case repeatWatchEvent
+    /// What happened in a turn is told backwards.
+    case reorderWatchEvents
+    /// A watcher that comes from another member goes on a revision too late.
+    case resumeWatchLate
+    /// A member stays cut off when everything is healed.
+    case staysCutOff
 }
 
 package struct SimulationSettings: Sendable {
@@ -85,6 +95,7 @@ package struct SimulationCounts: Sendable, Hashable {
     package var promotions = 0
     package var removals = 0
     package var leasesExpired = 0
+    package var watchEvents = 0
     package var defragmentations = 0
     package var diskErrors = 0
     package var partitions = 0

@@ -13,7 +13,7 @@ struct PlantedBugTests {
             var settings = SimulationSettings(seed: seed)
             settings.seconds = 8
             settings.servingSeconds = 2
-            settings.quietSeconds = 1
+            settings.quietSeconds = 3
             settings.members = members
             settings.bug = bug
             if let found = Simulation(settings).run().violation, found.checker == checker { return found }
@@ -34,6 +34,11 @@ struct PlantedBugTests {
             (.readWithoutBarrier, "linearizability", 3),
             (.expireEarly, "lease time", 3),
             (.answerWithoutProposal, "no acknowledged write lost", 3),
+            (.missWatchEvent, "watch", 3),
+            (.repeatWatchEvent, "watch", 3),
+            (.reorderWatchEvents, "watch", 3),
+            (.resumeWatchLate, "watch", 3),
+            (.staysCutOff, "liveness", 3),
         ])
     func bites(bug: PlantedBug, checker: String, members: Int) {
         #expect(violation(bug, checker, members: members) != nil)

@@ -44,7 +44,7 @@ struct SimulationTests {
     @Test("in the runs everything comes up that is to be survived")
     func coverage() {
         var sum = SimulationCounts()
-        for seed in UInt64(1)...5 {
+        for seed in UInt64(1)...8 {
             let result = Simulation(settings(seed, seconds: 20)).run()
             #expect(result.violation == nil, "seed \(seed): \(String(describing: result.violation))")
             let counts = result.counts
@@ -54,12 +54,17 @@ struct SimulationTests {
             sum.transfers += counts.transfers
             sum.snapshotsInstalled += counts.snapshotsInstalled
             sum.membershipChanges += counts.membershipChanges
+            sum.learners += counts.learners
+            sum.promotions += counts.promotions
+            sum.removals += counts.removals
+            sum.watchEvents += counts.watchEvents
             sum.leasesExpired += counts.leasesExpired
             sum.defragmentations += counts.defragmentations
             sum.unknown += counts.unknown
         }
         #expect(sum.crashes > 0 && sum.diskErrors > 0 && sum.partitions > 0 && sum.transfers > 0)
         #expect(sum.snapshotsInstalled > 0 && sum.membershipChanges > 0)
+        #expect(sum.learners > 0 && sum.promotions > 0 && sum.removals > 0 && sum.watchEvents > 0)
         #expect(sum.leasesExpired > 0 && sum.defragmentations > 0 && sum.unknown > 0)
     }
 

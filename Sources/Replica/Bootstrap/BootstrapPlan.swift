@@ -27,6 +27,8 @@ package struct BootstrapSettings: Sendable {
     package var existingCluster: ExistingCluster?
     /// Where the log begins a new file; nil for etcd's size.
     package var logSegmentSizeBytes: UInt64?
+    /// For tests; nil for etcd's.
+    package var databaseGrowStepBytes: UInt64?
 
     package init(
         name: String, memberDirectory: String, walDirectory: String, snapshotDirectory: String,

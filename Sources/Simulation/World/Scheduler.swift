@@ -84,6 +84,7 @@ enum Event {
     case snapshotArrives(Int)
     case snapshotReported(slot: Int, life: Int, target: UInt64, success: Bool)
     case client(Int)
+    case watch(Int, epoch: Int)
     case timeout(operation: UInt64)
     case fault
     case restart(slot: Int)
