@@ -14,7 +14,7 @@ import Wire
 
 extension Simulation {
     private static let keys = 12
-    private static let timeout = VirtualTime.milliseconds(3000)
+    private static let timeout = VirtualTime.milliseconds(1500)
 
     private func newNumber() -> UInt64 {
         nextNumber += 1

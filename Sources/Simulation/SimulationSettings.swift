@@ -55,9 +55,9 @@ package struct SimulationSettings: Sendable {
         var dice = SeededRandom(seed: seed ^ 0x5eed)
         var settings = SimulationSettings(seed: seed)
         settings.members = [3, 3, 3, 3, 3, 5, 5, 7][Int.random(in: 0..<8, using: &dice)]
-        settings.seconds = Int.random(in: 6...14, using: &dice)
-        settings.servingSeconds = 4
-        settings.quietSeconds = 4
+        settings.seconds = Int.random(in: 5...11, using: &dice)
+        settings.servingSeconds = 5
+        settings.quietSeconds = 3
         settings.clients = Int.random(in: 2...6, using: &dice)
         return settings
     }
