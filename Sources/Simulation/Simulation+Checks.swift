@@ -9,6 +9,7 @@ import Raft
 import RaftWire
 import Replica
 import StateMachine
+import Wire
 
 extension Simulation {
     /// Logs are compared in every so many turns: it costs most of all checks.
@@ -61,13 +62,20 @@ extension Simulation {
         else { return nil }
         do throws(MVCCError) {
             let hash = try replica.hashKV(0)
-            let leases = lessor.leases.values.sorted { $0.id < $1.id }.map { "\($0.id):\($0.grantedTTL):\($0.keys.count)" }
-            let ids = membership.members.map { hexadecimal($0.id) }.sorted()
-            return "hash \(hash.hash) revision \(hash.revision) compacted \(hash.compactRevision) leases \(leases) members \(ids)"
+            var leases = WireWriter()
+            for lease in lessor.leases.values.sorted(by: { $0.id < $1.id }) {
+                for number in [lease.id, lease.grantedTTL, Int64(lease.keys.count)] { leases.explicit(1, UInt64(bitPattern: number)) }
+            }
+            var members = WireWriter()
+            for one in membership.members { members.explicit(one.isLearner ? 2 : 1, one.id) }
+            return "hash \(hash.hash) revision \(hash.revision) compacted \(hash.compactRevision) "
+                + "leases \(lessor.leases.count) \(digest(leases.bytes)) members \(membership.members.count) \(digest(members.bytes))"
         } catch {
             throw Violation(checker: "state equality", text: "\(member.name) cannot hash its store: \(error)")
         }
     }
+
+    private func digest(_ bytes: Bytes) -> UInt64 { bytes.withUnsafeBytes { fnv1a64($0) } }
 
     private func compareLogs(_ member: SimulatedMember) throws(Violation) {
         let others = members.filter { $0.isRunning && $0.slot != member.slot }

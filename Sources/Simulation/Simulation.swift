@@ -75,7 +75,7 @@ package final class Simulation {
         if settings.hasFaults {
             network.resetChance = Double.random(in: 0...0.003, using: &dice)
             network.duplicateChance = Double.random(in: 0...0.02, using: &dice)
-            scheduler.schedule(.fault, after: .milliseconds(2500))
+            scheduler.schedule(.fault, after: .milliseconds(2000))
         }
         scheduler.schedule(.heal, at: faultsEnd)
         try run(until: faultsEnd + .milliseconds(UInt64(settings.servingSeconds) * 1000))

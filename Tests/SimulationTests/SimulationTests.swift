@@ -8,7 +8,9 @@ private func settings(_ seed: UInt64, seconds: Int = 4, members: Int = 3) -> Sim
     settings.members = members
     settings.clients = 3
     settings.servingSeconds = 4
-    settings.quietSeconds = 3
+    settings.quietSeconds = 2
+    settings.faultPauseMax = 800
+    settings.membershipShare = 10
     return settings
 }
 
