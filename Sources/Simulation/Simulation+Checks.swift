@@ -15,7 +15,7 @@ extension Simulation {
     /// Logs are compared in every so many turns: it costs most of all checks.
     private static let turnsPerComparison = 40
     /// States are compared at one index of so many, the same on all members.
-    private static let indexesPerDigest: LogIndex = 3
+    private static let indexesPerDigest: LogIndex = 5
 
     func observe(_ member: SimulatedMember) throws(Violation) {
         guard let status = member.replica?.consensus.status, let applied = member.replica?.apply.appliedIndex,

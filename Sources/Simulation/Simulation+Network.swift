@@ -56,7 +56,13 @@ extension Simulation {
         }
         network.links[id] = link
         for message in messages {
-            note("\(members[id.source].name)→\(target.name) \(message.type) term \(message.term) index \(message.index)")
+            let numbers = (
+                UInt64(id.source), UInt64(id.target), UInt64(message.type.rawValue), message.term,
+                message.index &* 31 &+ message.commit &* 7 &+ UInt64(message.entries.count)
+            )
+            trace.note(now, numbers) {
+                "\(members[id.source].name)→\(target.name) \(message.type) term \(message.term) index \(message.index)"
+            }
             target.replica?.receive(damaged(message, for: target))
         }
         scheduleTurn(target)
