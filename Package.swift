@@ -70,10 +70,11 @@ let targets: [Target] = [
     // Layer 8
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CResolver"),
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
     room("HTTP2", ["Base", "CNGHTTP2", "CZlib", nioCore]),
-    room("PeerTransport", ["Base", "Wire", "FileIO", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
+    room("PeerTransport", ["Base", "Wire", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
     room("TransportSecurity", [nioCore, nioSSL, nioTLS, x509, swiftASN1, crypto]),
     room(
         "EtcdAPI",
@@ -87,7 +88,7 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "Wire", "RaftWire", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
+         "Wire", "RaftWire", "CResolver", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
          "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 12
@@ -126,7 +127,7 @@ let targets: [Target] = [
          "Replica"]
     ),
     tests("HTTP2Tests", ["Base", "HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
-    tests("PeerTransportTests", ["Base", "FileIO", "RaftWire", "Membership", "SimulatedDisk", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
+    tests("PeerTransportTests", ["Base", "RaftWire", "Membership", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),

@@ -154,7 +154,9 @@ extension FrontLane {
     private static func isPeerURL(_ text: String) -> Bool {
         guard let scheme = ["http://", "https://", "unix://", "unixs://"].first(where: text.hasPrefix) else { return false }
         let host = text.dropFirst(scheme.count)
-        return !host.contains("/") && host.contains(":") && host.last != ":"
+        guard !host.contains("/"), let colon = host.lastIndex(of: ":") else { return false }
+        let port = host[host.index(after: colon)...]
+        return !port.isEmpty && port.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 
     static func memberList(_ members: [Member], field: Int) -> Bytes {

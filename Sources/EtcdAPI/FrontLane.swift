@@ -180,7 +180,7 @@ package final class FrontLane {
     // SAFETY of unowned(unsafe): the member owns the lane and alone runs it, so there is no lane without its member. Asked
     // several times in every call, where the count of a checked reference shows.
     unowned(unsafe) let member: any MemberState
-    package var outbox = FrontOutbox()
+    var outbox = FrontOutbox()
     private var nextRequest: UInt64
     private var nextToken: UInt64 = 1
     private var proposals: [UInt64: ProposedCall] = [:]
@@ -205,7 +205,7 @@ package final class FrontLane {
     package private(set) var isStopped = false
     private let headerPrefix: [UInt8]
     private let requestTimeoutNanoseconds: UInt64
-    package var tally = FrontTally()
+    var tally = FrontTally()
     package private(set) lazy var watches = WatchHub(self)
     /// Asks for a turn; for what happens outside of one.
     package var wake: () -> Void = {}
@@ -238,6 +238,22 @@ package final class FrontLane {
     }
 
     package var memberState: any MemberState { member }
+
+    // Moved, not copied: asked for several times a turn.
+    package var hasRequests: Bool { !outbox.isEmpty }
+
+    package func takeRequests() -> FrontOutbox {
+        var taken = FrontOutbox()
+        swap(&taken, &outbox)
+        return taken
+    }
+
+    /// What was counted since it was taken last.
+    package func takeTally() -> FrontTally {
+        var taken = FrontTally()
+        swap(&taken, &tally)
+        return taken
+    }
 
     /// Whether a read of one key gets through: what health checks ask.
     package func probe(isSerializable: Bool, _ finish: @escaping (Result<Void, EtcdError>) -> Void) {

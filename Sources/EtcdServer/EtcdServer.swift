@@ -92,6 +92,11 @@ package final class EtcdServer {
             member.start()
             member.startPeers(tls: peerTLS?.value, remotes: settings.existingCluster?.members ?? [])
             door.value.transport = member.transport
+            return NIOLoopBound(member, eventLoop: loop)
+        }.wait()
+        if isInitialized, configuration.featureGates.isEnabled(.initialCorruptCheck) { try checkInitially() }
+        _ = try loop.submit { [member] in
+            guard let member = member?.value else { return }
             member.announce()
             // The first turn applies the configuration; a single voter then has nobody to wait for.
             member.turn()
@@ -100,7 +105,6 @@ package final class EtcdServer {
                 member.turn()
             }
             member.advanceTicks()
-            return NIOLoopBound(member, eventLoop: loop)
         }.wait()
         for channel in peerListeners { try channel.setOption(.autoRead, value: true).wait() }
         try bindClients(tls)
@@ -109,6 +113,19 @@ package final class EtcdServer {
             ready.wait()
             service.begin()
         }
+    }
+
+    private func checkInitially() throws {
+        guard let member else { return }
+        let promise = loop.makePromise(of: String?.self)
+        loop.execute {
+            guard let corruption = member.value.peerSide?.corruption else { return promise.succeed(nil) }
+            corruption.checkInitially { promise.succeed($0) }
+            member.value.turn()
+        }
+        guard let reason = try promise.futureResult.wait() else { return }
+        logger.error("checkInitialHashKV failed", [.error(reason)])
+        throw ServerStartError(description: reason)
     }
 
     /// Answers nobody any more, makes everything durable and lets go of the files.
@@ -166,7 +183,7 @@ package final class EtcdServer {
     }
 
     private func bootstrapSettings(isInitialized: Bool, _ tls: NIOLoopBound<PeerTLS>?) throws -> BootstrapSettings {
-        let (initial, existing) = isInitialized ? ([], nil) : try lookUpCluster(tls)
+        let (initial, existing, token) = isInitialized ? ([], nil, "") : try lookUpCluster(tls)
         let members = initial.map { (name: $0.name, peerURLs: $0.peerURLs.map(\.description)) }
         let raft = configuration.raft
         // One and a half election timeouts, in whole seconds.
@@ -174,7 +191,7 @@ package final class EtcdServer {
         var settings = BootstrapSettings(
             name: configuration.name, memberDirectory: configuration.memberDirectory,
             walDirectory: configuration.effectiveWALDirectory, snapshotDirectory: configuration.snapshotDirectory,
-            initialMembers: members, token: configuration.cluster.initialClusterToken,
+            initialMembers: members, token: token,
             isNewCluster: configuration.cluster.initialClusterState == .new,
             forcesNewCluster: configuration.cluster.forceNewCluster, electionTicks: raft.electionTicks, preVote: raft.preVote,
             snapshotCount: raft.snapshotCount, catchUpEntries: raft.snapshotCatchUpEntries,
@@ -186,8 +203,12 @@ package final class EtcdServer {
     }
 
     /// The members a new log begins with, and the cluster that it joins.
-    private func lookUpCluster(_ tls: NIOLoopBound<PeerTLS>?) throws -> (members: [InitialMember], cluster: ExistingCluster?) {
+    private func lookUpCluster(
+        _ tls: NIOLoopBound<PeerTLS>?
+    ) throws -> (members: [InitialMember], cluster: ExistingCluster?, token: String) {
         let loop = loop
+        var configuration = configuration
+        try findMembers(&configuration)
         let client = try loop.submit {
             NIOLoopBound(PeerHTTPClient(eventLoop: loop, tls: tls?.value), eventLoop: loop)
         }.wait()
@@ -201,10 +222,11 @@ package final class EtcdServer {
             return (
                 members,
                 try lookup.existingCluster(
-                    members, name: configuration.name, learnersMax: Int(cluster.maxLearners), requestTimeout: .seconds(5) + election * 2)
+                    members, name: configuration.name, learnersMax: Int(cluster.maxLearners), requestTimeout: .seconds(5) + election * 2),
+                cluster.initialClusterToken
             )
         case .new:
-            let members = try configuration.checkedBootstrapMembers()
+            var members = try configuration.checkedBootstrapMembers()
             let urls = members.first { $0.name == configuration.name }?.peerURLs.map(\.description) ?? []
             let id = Member.identifier(peerURLs: urls, token: cluster.initialClusterToken)
             if members.count > 1,
@@ -212,8 +234,46 @@ package final class EtcdServer {
             {
                 throw ServerStartError(description: "member \(hexadecimal(id)) has already been bootstrapped")
             }
-            return (members, nil)
+            if !cluster.discovery.endpoints.isEmpty {
+                logger.info("Bootstrapping cluster using v3 discovery.")
+                let discoveryTLS = try discoveryClient(loop)
+                defer { _ = try? loop.submit { discoveryTLS.value.stop() }.wait() }
+                configuration.cluster.initialCluster = try ClusterDiscovery(discoveryTLS, loop, cluster.discovery, logger)
+                    .join(id, configuration.cluster.initialCluster)
+                members = try configuration.checkedBootstrapMembers()
+            }
+            return (members, nil, cluster.initialClusterToken)
         }
+    }
+
+    /// Where the flags name no members but a place that does.
+    private func findMembers(_ configuration: inout ServerConfiguration) throws {
+        let discovery = configuration.cluster.discovery
+        if !discovery.endpoints.isEmpty {
+            configuration.cluster.initialCluster = configuration.listen.advertisePeerURLs
+                .map { "\(configuration.name)=\($0)" }.joined(separator: ",")
+            configuration.cluster.initialClusterToken = discovery.token
+        } else if !discovery.srvDomain.isEmpty {
+            let nodes = try ServiceRecords.initialCluster(configuration)
+            for node in nodes { logger.info("got bootstrap from DNS for etcd-server", [.string("node", node)]) }
+            configuration.cluster.initialCluster = nodes.joined(separator: ",")
+            if try !configuration.initialMembers().contains(where: { $0.name == configuration.name }) {
+                throw ServerStartError(description: "cannot find local etcd member \"\(configuration.name)\" in SRV records")
+            }
+        }
+    }
+
+    private func discoveryClient(_ loop: any EventLoop) throws -> NIOLoopBound<PeerHTTPClient> {
+        let discovery = configuration.cluster.discovery
+        let settings = ClientTLSSettings(
+            certificateFile: discovery.certFile, keyFile: discovery.keyFile, trustedCAFile: discovery.caCertFile,
+            skipsVerification: discovery.insecureSkipTLSVerify)
+        let dialTimeout = TimeAmount(discovery.dialTimeout)
+        return try loop.submit {
+            let connecting = try ClientTLS(settings)
+            let tls = PeerTLS(client: { host in [try connecting.handler(host: host)] }, server: { _ in })
+            return NIOLoopBound(PeerHTTPClient(eventLoop: loop, dialTimeout: dialTimeout, tls: tls), eventLoop: loop)
+        }.wait()
     }
 
     // MARK: Listeners

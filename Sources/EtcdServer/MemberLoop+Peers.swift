@@ -23,6 +23,7 @@ struct PeerSide {
     let desk: PeerDesk
     let errands: LeaderErrands
     let versions: VersionMonitor
+    let corruption: CorruptionMonitor
     let pool: NIOThreadPool
 }
 
@@ -48,7 +49,7 @@ extension MemberLoop {
         let transport = PeerTransport(settings, eventLoop: eventLoop, tls: tls, delegate: link)
         peerSide = PeerSide(
             transport: transport, link: link, desk: PeerDesk(self), errands: LeaderErrands(self),
-            versions: VersionMonitor(self), pool: pool)
+            versions: VersionMonitor(self), corruption: CorruptionMonitor(self), pool: pool)
         for member in remotes where member.id != memberID { transport.addRemote(member.id, urls: member.peerURLs) }
         addMembersAsPeers()
         lane.isLearner = membership.isLocalLearner

@@ -28,7 +28,8 @@ import StateMachine
 
 /// What other threads tell the loop.
 enum LoopMessage: Sendable {
-    case log([LogReply], fsyncSeconds: Double, bytesWritten: UInt64)
+    /// - Parameter requests: how many are done.
+    case log([LogReply], requests: Int, fsyncSeconds: Double, bytesWritten: UInt64)
     case committed([CommitReply], seconds: Double)
     case chore(UInt64, ChoreResult, seconds: Double)
     /// The member can't go on: its log or its file failed.
@@ -49,15 +50,16 @@ final class MemberLoop {
     let authenticator: Authenticator
     var verifiedTokens = VerifiedTokens()
     private var inbox: Mailbox<LoopMessage>!
-    private var logThread: LaneThread<LogRequest>!
+    private(set) var logThread: LaneThread<LogRequest>!
     private var commitThread: LaneThread<CommitRequest>!
     private var choreThread: LaneThread<(UInt64, Chore)>!
     private var passwordThread: LaneThread<(UInt64, Chore)>!
     private let isEnding = Flag()
-    private let logLane: Guarded<LogLane>
+    let logLane: Guarded<LogLane>
     private let commitLane: Guarded<CommitLane>
-    private var deferredLog: [LogRequest] = []
-    private var isLogFlushScheduled = false
+    var deferredLog: [LogRequest] = []
+    var isLogFlushScheduled = false
+    var quiet = QuietHours()
     private var isTurnScheduled = false
     private var isInTurn = false
     /// In a turn: the answers are going out.
@@ -109,7 +111,7 @@ final class MemberLoop {
                 let (replies, written) =
                     try logLane.use { (lane: inout LogLane) in (try lane.receive(batch), lane.bytesWritten) } ?? ([], 0)
                 let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
-                inbox.post(.log(replies, fsyncSeconds: seconds, bytesWritten: written))
+                inbox.post(.log(replies, requests: batch.count, fsyncSeconds: seconds, bytesWritten: written))
                 logLane.use { (lane: inout LogLane) in lane.prepareNextSegment() }
                 return true
             } catch {
@@ -184,6 +186,8 @@ final class MemberLoop {
         every(.milliseconds(500)) { $0.monitorHalfSecond() }
         every(VersionMonitor.interval) { $0.peerSide?.versions.settleClusterVersion() }
         let downgradeCheck = TimeAmount(configuration.cluster.downgradeCheckTime)
+        let corruptCheck = TimeAmount(configuration.monitoring.corruptCheckTime)
+        if corruptCheck > .zero { every(corruptCheck) { $0.peerSide?.corruption.checkPeriodically() } }
         if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
         every(.seconds(30)) { $0.purgeFiles() }
     }
@@ -241,7 +245,7 @@ final class MemberLoop {
                 let applied = replica.outbox.applied
                 if !applied.isEmpty { metrics.note(applied, seconds: seconds(since: begun)) }
                 passResults()
-            } while !lane.outbox.isEmpty || (replica.consensus.hasWork && !replica.hasMore)
+            } while lane.hasRequests || (replica.consensus.hasWork && !replica.hasMore)
             noteFirstCommit()
         } catch {
             fail("failed to apply an entry: \(error)")
@@ -256,22 +260,14 @@ final class MemberLoop {
     }
 
     private func noteTally() {
-        let tally = lane.tally
-        lane.tally = FrontTally()
-        metrics.note(tally)
+        metrics.note(lane.takeTally())
     }
 
     private func receive(_ message: LoopMessage) {
         switch message {
-        case .log(let replies, let seconds, let written):
-            metrics.walBytes = written
-            if replies.contains(where: { if case .snapshotSaved = $0 { true } else { false } }) { metrics.snapshotSave.observe(seconds) }
-            metrics.walFsync.observe(seconds)
-            if seconds > 1 {
-                logger.warn(
-                    "slow fdatasync", [.duration("took", Duration.seconds(seconds)), .duration("expected-duration", Duration.seconds(1))])
-            }
-            replica.logReplied(replies)
+        case .log(let replies, let requests, let seconds, let written):
+            quiet.requestsOutstanding -= requests
+            logged(replies, seconds: seconds, bytesWritten: written)
         case .committed(let replies, let seconds):
             metrics.backendCommit.observe(seconds)
             for reply in replies { committed(reply, commitSeconds: seconds) }
@@ -320,10 +316,10 @@ final class MemberLoop {
 
     /// From the front lane into the replica and to the threads.
     private func passRequests() {
-        guard !lane.outbox.isEmpty else { return }
-        let out = lane.outbox
-        lane.outbox = FrontOutbox()
+        guard lane.hasRequests else { return }
+        let out = lane.takeRequests()
         metrics.proposalsPending += out.proposals.count
+        quiet.note(proposals: out.proposals.count, messages: door.messages)
         for proposal in out.proposals { replica.consensus.propose(proposal) }
         for change in out.configurationChanges { replica.consensus.proposeConfigurationChange(change) }
         for target in out.leaderTransfers { replica.consensus.transferLeadership(to: target) }
@@ -343,8 +339,8 @@ final class MemberLoop {
     /// From the replica to the front lane, the threads and the log.
     private func passResults() {
         replica.collectApplied()
-        let out = replica.outbox
-        replica.outbox = ReplicaOutbox()
+        var out = ReplicaOutbox()
+        swap(&out, &replica.outbox)
         for line in out.raftLines { write(line) }
         for event in out.events { handle(event) }
         if let status = out.status { statusChanged(status) }
@@ -386,30 +382,6 @@ final class MemberLoop {
         if out.removesLocalMember { localMemberWasRemoved() }
     }
 
-    /// A commit index alone needs no sync and nobody waits for it: under load it goes with the next entries and costs no
-    /// wake-up of its own, otherwise it follows soon.
-    private func passToLog(_ requests: [LogRequest]) {
-        deferredLog += requests
-        let isUrgent = requests.contains { request in
-            guard case .append(let append) = request else { return true }
-            return !append.entries.isEmpty || !append.responses.isEmpty || append.mustSync
-        }
-        if isUrgent { return flushLog() }
-        guard !isLogFlushScheduled else { return }
-        isLogFlushScheduled = true
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        eventLoop.scheduleTask(in: .milliseconds(2)) {
-            bound.value.isLogFlushScheduled = false
-            bound.value.flushLog()
-        }
-    }
-
-    func flushLog() {
-        guard !deferredLog.isEmpty else { return }
-        logThread.post(contentsOf: deferredLog)
-        deferredLog.removeAll(keepingCapacity: true)
-    }
-
     private func write(_ line: RaftLogLine) {
         switch line.level {
         case .debug: raftLogger.debug(line.text)
@@ -420,7 +392,7 @@ final class MemberLoop {
     }
 
     /// The log or the file failed: whatever is not durable was not acknowledged, and nothing more will be.
-    private func fail(_ reason: String) {
+    func fail(_ reason: String) {
         if isStopping { return }
         logger.fatal("the member stops: \(reason)", [.string("local-member-id", hexadecimal(memberID))])
         exit(1)
@@ -447,7 +419,7 @@ final class MemberLoop {
         let out = replica.outbox
         replica.outbox = ReplicaOutbox()
         deferredLog += out.log
-        flushLog()
+        postLog()
         commitThread.post(contentsOf: out.commit)
         choreThread.stop()
         isEnding.set()

@@ -28,6 +28,8 @@ package final class FrontDoor {
     package let statistics = CallStatistics()
     package internal(set) var healthSuccesses: UInt64 = 0
     package internal(set) var healthFailures: UInt64 = 0
+    /// Of clients, of whatever kind, since the start.
+    package internal(set) var messages: UInt64 = 0
     /// The page of `/metrics`.
     package let metrics: () -> String
     /// Called when requests have come in that the replica should see in this turn.
@@ -56,7 +58,7 @@ package final class FrontDoor {
     /// After all requests of a read were handed to the lane.
     func burstEnded() {
         lane.closeBurst()
-        if !lane.outbox.isEmpty { requestsArrived() }
+        if lane.hasRequests { requestsArrived() }
     }
 
     /// - Parameter certificateName: the common name of the client's verified certificate.

@@ -71,6 +71,7 @@ final class GRPCApplication: HTTP2ServerApplication {
         // The one copy: what becomes of the request may outlive the read buffer.
         let bytes = Bytes(copying: message)
         frontDoor.statistics.received(call.rpc, bytes.count)
+        frontDoor.messages &+= 1
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
         case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call.metadata, call)
@@ -101,6 +102,7 @@ final class GRPCApplication: HTTP2ServerApplication {
     }
 
     func httpRequest(_ stream: ServerStream, body: Bytes) {
+        frontDoor.messages &+= 1
         let head = stream.head
         let request = HTTPRequest(
             method: head.method, uri: head.path, host: head.authority, fields: head.fields, body: body)

@@ -42,6 +42,7 @@ final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler {
                 fields: head.headers.map { ($0.name, $0.value) }, body: Bytes(Array(body.readableBytesView)))
             body.clear()
             frontDoor.burstBegins()
+            frontDoor.messages &+= 1
             HTTPRouter(frontDoor).handle(request, responder)
         }
     }

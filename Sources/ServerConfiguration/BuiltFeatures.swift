@@ -4,6 +4,9 @@
 import ServerLog
 
 package enum BuiltFeatures {
+    /// Gates that have an effect, or need none.
+    private static let built: Set<FeatureGate> = [.initialCorruptCheck, .allBeta]
+
     static let notBuiltYet = "not built yet in this version of etcd in Swift"
 
     /// A flag, or some values of it, that cannot be used yet.
@@ -27,12 +30,7 @@ package enum BuiltFeatures {
     package static let refusals: [Refusal] =
         [
             // Discovery
-            changed("discovery-srv"), changed("discovery-srv-name"), changed("discovery-token"),
-            changed("discovery-endpoints"), changed("discovery-dial-timeout"), changed("discovery-request-timeout"),
-            changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"),
-            changed("discovery-insecure-transport"), changed("discovery-insecure-skip-tls-verify"),
-            changed("discovery-cert"), changed("discovery-key"), changed("discovery-cacert"),
-            changed("discovery-user"), changed("discovery-password"), changed("discovery-fallback"),
+            changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"), changed("discovery-fallback"),
             // TLS
             changed("client-cert-file"), changed("client-key-file"),
             changed("peer-skip-client-san-verification"),
@@ -45,14 +43,18 @@ package enum BuiltFeatures {
                     && (try? LogRotation(json: configuration.logging.rotationJSON))?.compress == true
             },
             changed("warning-apply-duration"), changed("warning-unary-request-duration"),
-            changed("corrupt-check-time"), changed("compact-hash-check-time"),
+            changed("compact-hash-check-time"),
             asked("metrics", "extensive") { $0.monitoring.extensiveMetrics },
             // Storage
             changed("backend-batch-limit"), changed("backend-bbolt-freelist-type"), changed("compaction-batch-limit"),
             changed("compaction-sleep-interval"), changed("bootstrap-defrag-threshold-megabytes"),
             changed("memory-mlock"),
             // Features switched on or off by name; all that exist are built in or not built at all.
-            changed("feature-gates"),
+            asked("feature-gates", "one of those that are not built") { configuration in
+                FeatureGate.allCases.contains { gate in
+                    !built.contains(gate) && configuration.featureGates.isEnabled(gate) != gate.isOnByDefault
+                }
+            },
             // Listeners
             changed("listen-client-http-urls"), changed("socket-reuse-port"), changed("socket-reuse-address"),
         ]

@@ -30,6 +30,14 @@ package struct ClientTLSSettings: Sendable, Equatable {
     }
 }
 
+extension SignatureAlgorithm {
+    /// The library's choice, and the curve of the certificates that members make for themselves.
+    static let acceptedFromPeers: [SignatureAlgorithm] = [
+        .ecdsaSecp256R1Sha256, .rsaPssRsaeSha256, .rsaPkcs1Sha256, .ecdsaSecp384R1Sha384, .rsaPssRsaeSha384, .rsaPkcs1Sha384,
+        .rsaPssRsaeSha512, .rsaPkcs1Sha512, .ecdsaSecp521R1Sha512, .ed25519,
+    ]
+}
+
 /// Confined to one event loop.
 package final class ClientTLS {
     private let settings: ClientTLSSettings
@@ -76,6 +84,7 @@ package final class ClientTLS {
                 throw TLSError("failed to load the CA certificates \(settings.trustedCAFile): \(error)")
             }
         }
+        configuration.verifySignatureAlgorithms = SignatureAlgorithm.acceptedFromPeers
         configuration.minimumTLSVersion = settings.minimumVersionIs13 ? .tlsv13 : .tlsv12
         configuration.maximumTLSVersion = settings.maximumVersionIs12 ? .tlsv12 : nil
         let chosen = settings.cipherSuites.compactMap { CipherSuite.byName[$0] }

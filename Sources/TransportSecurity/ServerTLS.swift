@@ -67,6 +67,7 @@ package final class ServerTLS {
         configuration.maximumTLSVersion = settings.maximumVersionIs12 ? .tlsv12 : nil
         configuration.applicationProtocols = settings.protocols
         if settings.asksForCertificate {
+            configuration.verifySignatureAlgorithms = SignatureAlgorithm.acceptedFromPeers
             configuration.certificateVerification = .noHostnameVerification
             if settings.trustedCAFile.isEmpty {
                 configuration.trustRoots = .default

@@ -56,10 +56,14 @@ class Cluster:
         return ClusterMember(self.folder / name, kind, name, self.extra)
 
     def __enter__(self):
-        for member in self.members:
-            member.start(wait=False)
-        for member in self.members:
-            member.wait_ready(30)
+        try:
+            for member in self.members:
+                member.start(wait=False)
+            for member in self.members:
+                member.wait_ready(30)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

@@ -40,14 +40,12 @@ def test_transcript(tmp_path):
             if "path" not in row:
                 continue
             path, request = row["path"], row.get("request")
-            body = None if request is None else recorded_body(request).encode()
+            body = None if request is None else recorded_body(request).replace("PEERPORT", str(member.peer)).encode()
             user = [user for first, user in TOKENS if first <= number][-1]
             headers = {"Authorization": tokens[user]} if row.get("authenticated") else {}
             status, answer = member.request(path, body, headers)
             if path == "/v3/auth/authenticate" and status == 200:
                 tokens[request["name"]] = answer["token"]
-            if "PEERPORT" in json.dumps(request):
-                continue
             judged += 1
             if row["status"] == 0:
                 if status < 400:

@@ -1,11 +1,9 @@
 // Snapshots over loopback: whole ones, broken ones, refused ones, and a receiver with a slow disk.
 
 import Base
-import FileIO
 import NIOCore
 import NIOPosix
 import RaftWire
-import SimulatedDisk
 import Testing
 
 @testable import PeerTransport
@@ -122,48 +120,5 @@ struct SnapshotTests {
             #expect(source.value.isClosed)
         }
         try await loop.stop(a)
-    }
-
-    @Test("the file is there under its name only when it is whole, and survives a power cut then")
-    func file() async throws {
-        let disk = SimulatedDisk(seed: 7)
-        try disk.createDirectory("/snap", mode: 0o700)
-        try disk.syncDirectory("/")
-        var file = try SnapshotFile(disk, directory: "/snap", index: 500, serial: 1)
-        try [UInt8](repeating: 7, count: 3000).withUnsafeBytes { try file.append($0) }
-        try [UInt8](repeating: 8, count: 3000).withUnsafeBytes { try file.append($0) }
-        #expect(try !disk.exists("/snap/00000000000001f4.snap.db"))
-        try file.finish()
-        let contents = try disk.possibleCrash(seed: 11).contents(of: "/snap/00000000000001f4.snap.db")
-        #expect(contents.array == [UInt8](repeating: 7, count: 3000) + [UInt8](repeating: 8, count: 3000))
-        let other = try SnapshotFile(disk, directory: "/snap", index: 501, serial: 2)
-        other.abandon()
-        #expect(try disk.list("/snap") == ["00000000000001f4.snap.db"])
-    }
-
-    @Test("the sink writes in order on other threads, and a failure stays one")
-    func sink() async throws {
-        let disk = SimulatedDisk(seed: 7)
-        try disk.createDirectory("/snap", mode: 0o700)
-        let pool = NIOThreadPool.singleton
-        try await loop.wait { loop in
-            let sink = SnapshotFileSink(pool: pool, eventLoop: loop) {
-                try SnapshotFile(disk, directory: "/snap", index: 2, serial: 1)
-            }
-            for byte in 0..<200 { _ = sink.write(ByteBuffer(repeating: UInt8(byte), count: 100)) }
-            return sink.finish()
-        }
-        let contents = try disk.contents(of: "/snap/0000000000000002.snap.db")
-        #expect(contents.array == (0..<200).flatMap { [UInt8](repeating: UInt8($0), count: 100) })
-
-        await #expect(throws: FileError.self) {
-            try await loop.wait { loop in
-                let sink = SnapshotFileSink(pool: pool, eventLoop: loop) {
-                    try SnapshotFile(disk, directory: "/missing", index: 2, serial: 2)
-                }
-                _ = sink.write(ByteBuffer(repeating: 1, count: 100))
-                return sink.finish()
-            }
-        }
     }
 }

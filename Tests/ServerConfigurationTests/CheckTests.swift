@@ -97,22 +97,11 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--discovery-srv", "example.com"], "--discovery-srv"),
-        (["--discovery-token", "t", "--discovery-endpoints", "a:1"], "--discovery-token"),
-        (["--peer-cert-file", "x"], "--peer-cert-file"),
-        (["--peer-auto-tls"], "--peer-auto-tls"),
-        (["--peer-cert-allowed-cn", "x"], "--peer-cert-allowed-cn"),
-        (
-            ["--listen-peer-urls", "https://127.0.0.1:1"],
-            "--listen-peer-urls (https)"
-        ),
+        (["--discovery-token", "t", "--discovery-endpoints", "a:1", "--discovery-keepalive-time", "1s"], "--discovery-keepalive-time"),
+        (["--peer-skip-client-san-verification"], "--peer-skip-client-san-verification"),
+        (["--feature-gates", "LeaseCheckpoint=true"], "--feature-gates (one of those that are not built)"),
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
-        (
-            ["--name", "a", "--initial-cluster", "a=http://a:1,b=http://b:1"],
-            "--initial-cluster (more than one member)"
-        ),
-        (["--initial-cluster-state", "existing"], "--initial-cluster-state (existing)"),
         (["--listen-client-http-urls", "http://127.0.0.1:1"], "--listen-client-http-urls"),
         (
             ["--enable-log-rotation", "--log-outputs", "a", "--log-rotation-config-json", "{\"compress\":true}"],

@@ -35,11 +35,12 @@ struct LayeringTests {
         "CNGHTTP2": (8, []),
         "CZlib": (8, []),
         "CCrypt": (8, []),
+        "CResolver": (8, []),
         "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
         "HTTP2": (8, ["Base", "CNGHTTP2", "CZlib", "NIOCore"]),
         "PeerTransport": (
             8,
-            ["Base", "Wire", "FileIO", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
+            ["Base", "Wire", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
         ),
         "TransportSecurity": (
             8, ["NIOCore", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
@@ -64,12 +65,12 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Wire", "RaftWire", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "Wire", "RaftWire", "CResolver", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
                 "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
-        "EtcdMain": (12, ["EtcdServer", "ServerConfiguration", "ServerLog", "Foundation", "Glibc", "Musl"]),
+        "EtcdMain": (12, ["EtcdServer", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]),
     ]
 
     /// Rooms beside the house, which the house never imports.

@@ -4,8 +4,8 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// A lane together with its lock: the lane's thread takes it for each batch, and nobody else but the one who closes it
-/// when the thread has ended, so the lock is never waited for.
+/// A lane together with its lock: the lane's thread takes it for each batch; others only while it is free, or when the
+/// thread has ended, so the lock is never waited for.
 final class Guarded<Value: ~Copyable>: Sendable {
     fileprivate let mutex: Mutex<Value?>
 
@@ -13,18 +13,29 @@ final class Guarded<Value: ~Copyable>: Sendable {
         mutex = Mutex(value)
     }
 
+    /// Nil if another thread has it, or the value was taken.
+    func useIfFree<R: Sendable, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R? {
+        try mutex.withLockIfAvailable { (held: inout sending Value?) throws(E) -> R? in try Self.lend(&held, body) } ?? nil
+    }
+
     /// Nil once the value was taken.
     func use<R: Sendable, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R? {
         try mutex.withLock { (held: inout sending Value?) throws(E) -> R? in
-            guard var value = held.take() else { return nil }
-            do throws(E) {
-                let result = try body(&value)
-                held = consume value
-                return result
-            } catch {
-                held = consume value
-                throw error
-            }
+            try Self.lend(&held, body)
+        }
+    }
+
+    private static func lend<R: Sendable, E: Error>(
+        _ held: inout sending Value?, _ body: (inout Value) throws(E) -> R
+    ) throws(E) -> R? {
+        guard var value = held.take() else { return nil }
+        do throws(E) {
+            let result = try body(&value)
+            held = consume value
+            return result
+        } catch {
+            held = consume value
+            throw error
         }
     }
 }

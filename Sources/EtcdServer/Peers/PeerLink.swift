@@ -64,7 +64,7 @@ final class PeerLink: PeerTransportDelegate {
         snapshotsReceived += 1
         let (index, serial, directory) = (message.snapshot?.metadata.index ?? 0, snapshotsReceived, member.configuration.snapshotDirectory)
         return SnapshotFileSink(pool: pool, eventLoop: member.eventLoop) {
-            try SnapshotFile(POSIXFileSystem(), directory: directory, index: index, serial: serial)
+            try SnapshotReceiver(POSIXFileSystem(), directory: directory, index: index, number: serial)
         }
     }
 

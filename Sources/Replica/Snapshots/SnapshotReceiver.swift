@@ -12,6 +12,9 @@ package struct SnapshotReceiver: ~Copyable {
     private let temporary: String
     private let file: any File
     private let index: LogIndex
+    /// Written back this often, so that the last sync is short: others wait for the same disk.
+    private static let syncIntervalBytes: UInt64 = 16 << 20
+    private var syncedBytes: UInt64 = 0
     /// What has been written so far.
     package private(set) var sizeBytes: UInt64 = 0
 
@@ -29,6 +32,10 @@ package struct SnapshotReceiver: ~Copyable {
     package mutating func append(_ bytes: Bytes) throws(FileError) {
         try file.write(bytes, at: sizeBytes)
         sizeBytes += UInt64(bytes.count)
+        if sizeBytes - syncedBytes >= Self.syncIntervalBytes {
+            try file.synchronizeData()
+            syncedBytes = sizeBytes
+        }
     }
 
     /// Makes the database durable under its name.

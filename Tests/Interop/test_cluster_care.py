@@ -1,0 +1,165 @@
+"""What keeps a cluster honest and private: corruption checks, downgrades, TLS between members."""
+
+import json
+import time
+
+import pytest
+
+import harness
+from cluster import Cluster, retry
+from harness import b64
+from test_tls import Authority
+
+
+class SecureCluster(Cluster):
+    """Members that talk to each other over TLS, to clients without."""
+
+    def __init__(self, folder, kinds, files):
+        super().__init__(folder, kinds)
+        for member in self.members:
+            member.initial = member.initial.replace("http://", "https://")
+            before = member.arguments
+            member.arguments = lambda before=before, member=member: [
+                text.replace(f"http://127.0.0.1:{member.peer}", f"https://127.0.0.1:{member.peer}") for text in before()
+            ] + files(member)
+
+
+def flags(certificate, key, ca):
+    return ["--peer-cert-file", certificate, "--peer-key-file", key, "--peer-trusted-ca-file", ca, "--peer-client-cert-auth"]
+
+
+@pytest.mark.parametrize("kinds", [("ours",) * 3, ("ours", "go", "go"), ("go", "ours", "ours")], ids="-".join)
+def test_tls_between_members(tmp_path, kinds):
+    authority = Authority(tmp_path)
+    certificate, key, _ = authority.issue("peer")
+    with SecureCluster(tmp_path, kinds, lambda _: flags(certificate, key, authority.path)) as cluster:
+        for member in cluster.members:
+            member.put(f"from-{member.name}", "1")
+        cluster.wait_equal()
+        cluster.leader().kill()
+        for member in cluster.members:
+            if member.process.poll() is None:
+                retry(lambda: member.put("after", "1"))
+
+
+def test_a_member_of_another_authority_stays_out(tmp_path):
+    authority = Authority(tmp_path)
+    other = Authority(tmp_path, "other")
+    good, bad = authority.issue("good"), other.issue("bad")
+
+    def files(member):
+        chosen, ca = (bad, other) if member.name == "m2" else (good, authority)
+        return flags(chosen[0], chosen[1], ca.path)
+
+    cluster = SecureCluster(tmp_path, ("ours",) * 3, files)
+    try:
+        for member in cluster.members:
+            member.start(wait=False)
+        for member in cluster.members[:2]:
+            member.wait_ready(30)
+            member.put("a", "1")
+        status, _ = cluster.members[2].request("/livez", None) if _answers(cluster.members[2]) else (0, None)
+        assert status != 200 or cluster.status(cluster.members[2]).get("leader", "0") == "0"
+    finally:
+        cluster.__exit__()
+
+
+def _answers(member):
+    try:
+        member.request("/version", None, timeout=2)
+        return True
+    except OSError:
+        return False
+
+
+def test_self_made_certificates(tmp_path):
+    with SecureCluster(tmp_path, ("ours",) * 3, lambda _: ["--peer-auto-tls"]) as cluster:
+        for member in cluster.members:
+            member.put(f"from-{member.name}", "1")
+        cluster.wait_equal()
+
+
+def spoil(member):
+    """Changes a value in the file behind the member's back."""
+    path = member.directory / "member" / "snap" / "db"
+    content = path.read_bytes()
+    assert b"sound-value" in content
+    path.write_bytes(content.replace(b"sound-value", b"wrong-value"))
+
+
+def test_a_spoiled_member_is_not_let_in(tmp_path):
+    with Cluster(tmp_path) as cluster:
+        victim = next(member for member in cluster.members if member is not cluster.leader())
+        victim.put("key", "sound-value")
+        cluster.wait_equal()
+        victim.stop()
+        spoil(victim)
+        victim.extra += ["--feature-gates", "InitialCorruptCheck=true"]
+        victim.start(wait=False)
+        assert victim.process.wait(20) == 1
+        assert "found data inconsistency with peers" in victim.log()
+        # One that is sound passes.
+        sound = next(member for member in cluster.members if member not in (victim, cluster.leader()))
+        sound.stop()
+        sound.extra += ["--feature-gates", "InitialCorruptCheck=true"]
+        sound.start()
+        assert "initial corruption checking passed" in sound.log()
+
+
+@pytest.mark.parametrize("kinds", [("ours",) * 3, ("ours", "go", "go")], ids="-".join)
+def test_the_leader_finds_a_spoiled_follower(tmp_path, kinds):
+    with Cluster(tmp_path, kinds) as cluster:
+        leader = cluster.members[0]
+        if cluster.leader() is not leader:
+            cluster.move_leader(leader)
+        leader.put("key", "sound-value")
+        cluster.wait_equal()
+        victim = cluster.members[1]
+        victim.stop()
+        spoil(victim)
+        victim.start()
+        number = cluster.id(victim)
+        leader.stop()
+        leader.extra += ["--corrupt-check-time", "1s"] if leader.kind == "ours" else []
+        leader.start()
+        if cluster.leader() is not leader:
+            retry(lambda: cluster.move_leader(leader))
+        retry(lambda: _alarmed(cluster, number))
+        refused = harness.etcdctl(leader, "put", "more", "1", check=False)
+        assert "corrupt cluster" in refused.stderr
+
+
+def _alarmed(cluster, number):
+    assert f"memberID:{number} alarm:CORRUPT" in cluster.ctl("alarm", "list").stdout
+
+
+def test_downgrade_and_back(tmp_path):
+    """To 3.6: the cluster's and the files' version follow, and cancelling lets them rise again."""
+    cluster = Cluster(tmp_path)
+    for member in cluster.members:
+        member.extra = []
+    with cluster:
+        leader = cluster.leader()
+        retry(lambda: _at(cluster, "3.7.0"))
+
+        def downgrade(action, version=""):
+            return leader.post("/v3/maintenance/downgrade", {"action": action, "version": version})
+
+        assert downgrade("VALIDATE", "3.5")[0] == 400
+        assert downgrade("VALIDATE", "3.6")[0] == 200
+        assert downgrade("ENABLE", "3.6")[0] == 200
+        retry(lambda: _at(cluster, "3.6.0"))
+        for member in cluster.members:
+            retry(lambda: _stored(member, "3.6.0"))
+        assert downgrade("ENABLE", "3.6")[0] == 400
+        assert downgrade("CANCEL")[0] == 200
+        retry(lambda: _at(cluster, "3.7.0"))
+
+
+def _at(cluster, version):
+    for member in cluster.members:
+        assert member.get("/version")[1]["etcdcluster"] == version
+
+
+def _stored(member, version):
+    assert member.get("/version")[1]["storage"] == version
