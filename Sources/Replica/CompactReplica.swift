@@ -170,7 +170,8 @@ package struct CompactReplica: ~Copyable {
     }
 
     private mutating func applyWaiting(_ budget: inout Int, now: Instant) throws(StateMachineFailure) {
-        while budget > 0, !waiting.isEmpty, installing.isEmpty {
+        // What a new state brings waits until the host has heard that it is one: its watchers must be told what lies between.
+        while budget > 0, !waiting.isEmpty, installing.isEmpty, outbox.snapshotInstalled == nil {
             let committed = waiting.removeFirst()
             for entry in committed.entries {
                 let change = try apply.apply(entry, now: now)

@@ -9,12 +9,13 @@ import Raft
 import RaftWire
 import Replica
 import StateMachine
+import Wire
 
 extension Simulation {
     /// Logs are compared in every so many turns: it costs most of all checks.
     private static let turnsPerComparison = 40
     /// States are compared at one index of so many, the same on all members.
-    private static let indexesPerDigest: LogIndex = 3
+    private static let indexesPerDigest: LogIndex = 5
 
     func observe(_ member: SimulatedMember) throws(Violation) {
         guard let status = member.replica?.consensus.status, let applied = member.replica?.apply.appliedIndex,
@@ -49,6 +50,7 @@ extension Simulation {
             if try checkers.leases.committed(request.requestID, now: now) { counts.leasesExpired += 1 }
         }
         try checkers.answers.check(checkers.reference, isFinal: false)
+        try checkers.watches.check(checkers.reference, isFinal: false)
         if applied % Self.indexesPerDigest == 0, let digest = try digest(member) {
             try checkers.equality.holds(digest, at: applied, member.id)
         }
@@ -60,13 +62,20 @@ extension Simulation {
         else { return nil }
         do throws(MVCCError) {
             let hash = try replica.hashKV(0)
-            let leases = lessor.leases.values.sorted { $0.id < $1.id }.map { "\($0.id):\($0.grantedTTL):\($0.keys.count)" }
-            let ids = membership.members.map { hexadecimal($0.id) }.sorted()
-            return "hash \(hash.hash) revision \(hash.revision) compacted \(hash.compactRevision) leases \(leases) members \(ids)"
+            var leases = WireWriter()
+            for lease in lessor.leases.values.sorted(by: { $0.id < $1.id }) {
+                for number in [lease.id, lease.grantedTTL, Int64(lease.keys.count)] { leases.explicit(1, UInt64(bitPattern: number)) }
+            }
+            var members = WireWriter()
+            for one in membership.members { members.explicit(one.isLearner ? 2 : 1, one.id) }
+            return "hash \(hash.hash) revision \(hash.revision) compacted \(hash.compactRevision) "
+                + "leases \(lessor.leases.count) \(digest(leases.bytes)) members \(membership.members.count) \(digest(members.bytes))"
         } catch {
             throw Violation(checker: "state equality", text: "\(member.name) cannot hash its store: \(error)")
         }
     }
+
+    private func digest(_ bytes: Bytes) -> UInt64 { bytes.withUnsafeBytes { fnv1a64($0) } }
 
     private func compareLogs(_ member: SimulatedMember) throws(Violation) {
         let others = members.filter { $0.isRunning && $0.slot != member.slot }
@@ -97,5 +106,6 @@ extension Simulation {
             last = digest
         }
         try checkers.answers.check(checkers.reference, isFinal: true)
+        try checkers.watches.check(checkers.reference, isFinal: true)
     }
 }

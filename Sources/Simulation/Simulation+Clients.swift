@@ -14,7 +14,7 @@ import Wire
 
 extension Simulation {
     private static let keys = 12
-    private static let timeout = VirtualTime.milliseconds(3000)
+    private static let timeout = VirtualTime.milliseconds(1500)
 
     private func newNumber() -> UInt64 {
         nextNumber += 1
@@ -23,7 +23,7 @@ extension Simulation {
 
     private func requestID(_ member: SimulatedMember) -> UInt64 { (member.id & 0xffff) << 48 | newNumber() }
 
-    private func randomKey() -> Bytes { Bytes("key-\(Int.random(in: 0..<Self.keys, using: &clientDice))") }
+    func randomKey() -> Bytes { Bytes("key-\(Int.random(in: 0..<Self.keys, using: &clientDice))") }
 
     /// No two writes write the same.
     private func newValue() -> Bytes { Bytes("value-\(newNumber())-" + String(repeating: "x", count: 40)) }
@@ -49,7 +49,8 @@ extension Simulation {
         switch Int.random(in: 0..<100, using: &clientDice) {
         case 0..<30: return .put(PutRequest(key: randomKey(), value: newValue()))
         case 30..<40: return .put(PutRequest(key: randomKey(), value: newValue(), lease: lease ?? 0))
-        case 40..<48: return .delete(DeleteRangeRequest(key: randomKey()))
+        case 40..<46: return .delete(DeleteRangeRequest(key: randomKey()))
+        case 46..<48: return .delete(DeleteRangeRequest(key: "key-3", rangeEnd: "key-6"))
         case 48..<60: return .txn(randomTxn())
         case 60..<64:
             return .grant(
@@ -68,8 +69,10 @@ extension Simulation {
         let guess =
             Bool.random(using: &clientDice)
             ? checkers.reference.modRevision(of: key) : Int64.random(in: 0...5, using: &clientDice)
+        // Several keys change in one revision.
+        let keys = Set([key, randomKey(), randomKey()]).sorted()
         let compare = Compare(result: .equal, target: .mod, key: key, targetUnion: .modRevision(guess))
-        return TxnRequest(compare: [compare], success: [.put(PutRequest(key: key, value: newValue()))])
+        return TxnRequest(compare: [compare], success: keys.map { .put(PutRequest(key: $0, value: newValue())) })
     }
 
     private func submit(_ number: UInt64, _ operation: ClientOperation, _ member: SimulatedMember) {
@@ -256,6 +259,8 @@ extension Simulation {
 
     /// Every half second a leader looks for leases that are over; a deposed one must not judge by what it missed.
     func monitor(_ member: SimulatedMember) {
+        // At the end all have to arrive at the same entry.
+        if areClientsQuiet { return }
         scheduler.schedule(.monitor(slot: member.slot, life: member.life), after: .milliseconds(500))
         guard member.replica?.consensus.status.role == .leader else { return }
         let number = newNumber()

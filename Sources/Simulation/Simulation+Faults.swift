@@ -12,9 +12,10 @@ import StateMachine
 extension Simulation {
     func fault() {
         if isHealed { return }
-        scheduler.schedule(.fault, after: UInt64.random(in: 50_000_000...1_200_000_000, using: &dice))
+        scheduler.schedule(.fault, after: UInt64.random(in: .milliseconds(50)...(.milliseconds(settings.faultPauseMax)), using: &dice))
         let running = members.filter { $0.isRunning && !$0.isRemoved }
         guard let member = running.randomElement(using: &dice) else { return }
+        if Int.random(in: 0..<100, using: &dice) < settings.membershipShare { return changeMembers(running) }
         switch Int.random(in: 0..<100, using: &dice) {
         case 0..<14: crash(member, "power")
         case 14..<26:
@@ -46,10 +47,10 @@ extension Simulation {
             let ahead = UInt64.random(in: 10_000_000...2_000_000_000, using: &dice)
             member.clock.jump(ahead)
             checkers.leases.clockJumped(ahead)
-        case 79..<86: transferLeadership(running)
-        case 86..<90: defragment(member)
-        case 90..<93: network.resetAll(of: member.slot)
-        case 93..<97: changeMembers(running)
+        case 79..<84: transferLeadership(running)
+        case 84..<87: defragment(member)
+        case 87..<90: network.resetAll(of: member.slot)
+        case 90..<97: changeMembers(running)
         default:
             member.replica?.triggerSnapshot()
             scheduleTurn(member)
@@ -151,6 +152,12 @@ extension Simulation {
         let memberships = members.compactMap { $0.replica?.apply.state.membership }
         if let known = memberships.max(by: { $0.members.count < $1.members.count }) { startForgotten(known) }
         network.heal()
+        if settings.bug == .staysCutOff {
+            for slot in 1..<settings.members {
+                network.cut(0, slot)
+                network.cut(slot, 0)
+            }
+        }
         network.resetChance = 0
         network.duplicateChance = 0
         for member in members where !member.isRemoved {

@@ -30,6 +30,7 @@ extension Simulation {
             unsafeNoSync: false)
         result.existingCluster = member.existingCluster
         result.logSegmentSizeBytes = 64 << 10
+        result.databaseGrowStepBytes = 256 << 10
         return result
     }
 
@@ -107,6 +108,7 @@ extension Simulation {
         unwritten[member.slot] = nil
         network.resetAll(of: member.slot)
         loseOperations(of: member)
+        loseWatchers(of: member)
     }
 
     /// Somebody who was removed, and perhaps never heard of it, is switched off.
@@ -187,11 +189,13 @@ extension Simulation {
             member.commitQueue += out.commit
             startFile(member)
         }
+        try changed(member, out.changes)
         for message in out.peers { send(message, from: member) }
         for snapshot in out.snapshots { post(snapshot, from: member) }
         if let index = out.snapshotInstalled {
             counts.snapshotsInstalled += 1
             note("\(member.name) has installed the snapshot at \(index)")
+            try storeReplaced(member)
         }
         for case .memberRemoved(let id, _) in out.events {
             guard let gone = members.first(where: { $0.id == id }), !gone.isRemoved else { continue }

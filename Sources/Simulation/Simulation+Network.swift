@@ -8,6 +8,9 @@ import Replica
 import SimulatedDisk
 
 extension Simulation {
+    /// A snapshot that is longer on its way than the healed cluster is given to catch up would say nothing.
+    private static let snapshotDelayMax = VirtualTime.milliseconds(1500)
+
     private func member(_ id: MemberID) -> SimulatedMember? { members.first { $0.id == id && !$0.isRemoved } }
 
     func send(_ message: Message, from source: SimulatedMember) {
@@ -53,7 +56,13 @@ extension Simulation {
         }
         network.links[id] = link
         for message in messages {
-            note("\(members[id.source].name)→\(target.name) \(message.type) term \(message.term) index \(message.index)")
+            let numbers = (
+                UInt64(id.source), UInt64(id.target), UInt64(message.type.rawValue), message.term,
+                message.index &* 31 &+ message.commit &* 7 &+ UInt64(message.entries.count)
+            )
+            trace.note(now, numbers) {
+                "\(members[id.source].name)→\(target.name) \(message.type) term \(message.term) index \(message.index)"
+            }
             target.replica?.receive(damaged(message, for: target))
         }
         scheduleTurn(target)
@@ -83,11 +92,11 @@ extension Simulation {
             source: source.slot, sourceLife: source.life, target: target.slot, message: snapshot.message.encoded(),
             database: bytes, isDuplicate: false)
         note("\(source.name)→\(target.name) snapshot at \(snapshot.message.snapshot?.metadata.index ?? 0), \(bytes.count) bytes")
-        scheduler.schedule(.snapshotArrives(network.add(post)), after: network.delay() * 20)
+        scheduler.schedule(.snapshotArrives(network.add(post)), after: min(network.delay() * 20, Self.snapshotDelayMax))
         if network.roll(0.1) {
             var copy = post
             copy.isDuplicate = true
-            scheduler.schedule(.snapshotArrives(network.add(copy)), after: network.delay() * 50)
+            scheduler.schedule(.snapshotArrives(network.add(copy)), after: min(network.delay() * 50, Self.snapshotDelayMax))
         }
     }
 

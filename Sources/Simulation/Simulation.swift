@@ -5,6 +5,7 @@
 //     Simulation+Members    starting, turning and crashing members; their disks' queues
 //     Simulation+Network    messages and snapshots between them
 //     Simulation+Clients    requests and answers
+//     Simulation+Watches    watchers and what they are told
 //     Simulation+Faults     the plan of faults
 //     Simulation+Checks     what is looked at after every turn
 
@@ -37,6 +38,7 @@ package final class Simulation {
     var unwritten: [Int: [LogRequest]] = [:]
     var turns = 0
     var pendingViolation: Violation?
+    var watchers: [SimulatedWatcher] = []
 
     package init(_ settings: SimulationSettings) {
         self.settings = settings
@@ -68,11 +70,12 @@ package final class Simulation {
         for slot in 0..<settings.members { addMember(slot) }
         for member in members { try start(member) }
         for client in 0..<settings.clients { scheduler.schedule(.client(client), after: .milliseconds(1500)) }
+        startWatching()
         let faultsEnd = VirtualTime.milliseconds(UInt64(settings.seconds) * 1000)
         if settings.hasFaults {
             network.resetChance = Double.random(in: 0...0.003, using: &dice)
             network.duplicateChance = Double.random(in: 0...0.02, using: &dice)
-            scheduler.schedule(.fault, after: .milliseconds(2500))
+            scheduler.schedule(.fault, after: .milliseconds(2000))
         }
         scheduler.schedule(.heal, at: faultsEnd)
         try run(until: faultsEnd + .milliseconds(UInt64(settings.servingSeconds) * 1000))
@@ -111,6 +114,7 @@ package final class Simulation {
                 scheduleTurn(member)
             }
         case .client(let client): clientActs(client)
+        case .watch(let watcher, let epoch): try watch(watcher, epoch)
         case .timeout(let operation): timeOut(operation)
         case .fault: fault()
         case .restart(let slot): try restart(slot)

@@ -20,6 +20,16 @@ package enum PlantedBug: String, Sendable, CaseIterable {
     case expireEarly
     /// An answer says success though nothing was proposed.
     case answerWithoutProposal
+    /// Of what happened to its keys a watcher is not told the first.
+    case missWatchEvent
+    /// A watcher that comes from another member is told its last revision again.
+    case repeatWatchEvent
+    /// What happened in a turn is told backwards.
+    case reorderWatchEvents
+    /// A watcher that comes from another member goes on a revision too late.
+    case resumeWatchLate
+    /// A member stays cut off when everything is healed.
+    case staysCutOff
 }
 
 package struct SimulationSettings: Sendable {
@@ -32,6 +42,10 @@ package struct SimulationSettings: Sendable {
     package var quietSeconds = 8
     package var clients = 5
     package var hasFaults = true
+    /// At most this many milliseconds between faults.
+    package var faultPauseMax: UInt64 = 1200
+    /// So many of a hundred faults are changes of the membership, besides the few that always are.
+    package var membershipShare = 0
     package var bug: PlantedBug?
     /// Called with every line of the trace.
     package var trace: (@Sendable (String) -> Void)?
@@ -45,10 +59,12 @@ package struct SimulationSettings: Sendable {
         var dice = SeededRandom(seed: seed ^ 0x5eed)
         var settings = SimulationSettings(seed: seed)
         settings.members = [3, 3, 3, 3, 3, 5, 5, 7][Int.random(in: 0..<8, using: &dice)]
-        settings.seconds = Int.random(in: 6...14, using: &dice)
+        settings.seconds = Int.random(in: 4...9, using: &dice)
         settings.servingSeconds = 4
-        settings.quietSeconds = 4
-        settings.clients = Int.random(in: 2...6, using: &dice)
+        settings.quietSeconds = 2
+        settings.faultPauseMax = [300, 600, 1200][Int.random(in: 0..<3, using: &dice)]
+        settings.membershipShare = [0, 10, 60][Int.random(in: 0..<3, using: &dice)]
+        settings.clients = Int.random(in: 2...5, using: &dice)
         return settings
     }
 }
@@ -85,6 +101,7 @@ package struct SimulationCounts: Sendable, Hashable {
     package var promotions = 0
     package var removals = 0
     package var leasesExpired = 0
+    package var watchEvents = 0
     package var defragmentations = 0
     package var diskErrors = 0
     package var partitions = 0

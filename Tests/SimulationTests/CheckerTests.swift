@@ -69,3 +69,82 @@ struct CheckerTests {
         #expect(try checker.committed(2, now: .milliseconds(9900)))
     }
 }
+
+@Suite("Checkers of members and watchers")
+struct MemberCheckerTests {
+    @Test("a leader lacks nothing that is committed")
+    func completeness() throws {
+        var committed = CommittedLog()
+        for index in LogIndex(1)...5 { try committed.applied(Entry(term: 2, index: index, data: "x"), by: 1) }
+        let checker = LeaderCompleteness()
+        try checker.elected(1, window: (3, 6), committed: committed, term: { _ in 2 })
+        #expect(throws: Violation.self) { try checker.elected(1, window: (3, 4), committed: committed, term: { _ in 2 }) }
+        #expect(throws: Violation.self) { try checker.elected(1, window: (3, 6), committed: committed, term: { $0 == 4 ? 3 : 2 }) }
+        #expect(throws: Violation.self) { try committed.applied(Entry(term: 3, index: 5, data: "x"), by: 2) }
+    }
+
+    @Test("what a member has told others is there after its restart")
+    func durability() throws {
+        var checker = Durability()
+        checker.sent(Message(type: .voteResponse, to: 2, from: 1, term: 4))
+        checker.sent(Message(type: .appendResponse, to: 2, from: 1, term: 4, index: 9))
+        try checker.restarted(1, term: 4, vote: 2, lastIndex: 9, problems: [])
+        try checker.restarted(1, term: 5, vote: 0, lastIndex: 7, problems: [])
+        #expect(throws: Violation.self) { try checker.restarted(1, term: 3, vote: 2, lastIndex: 9, problems: []) }
+        #expect(throws: Violation.self) { try checker.restarted(1, term: 4, vote: 3, lastIndex: 9, problems: []) }
+        #expect(throws: Violation.self) { try checker.restarted(1, term: 4, vote: 2, lastIndex: 8, problems: []) }
+        #expect(throws: Violation.self) { try checker.restarted(1, term: 4, vote: 2, lastIndex: 9, problems: ["page 3"]) }
+    }
+
+    @Test("states at one index are equal")
+    func equality() throws {
+        var checker = StateEquality()
+        try checker.holds("a", at: 3, 1)
+        try checker.holds("a", at: 3, 2)
+        try checker.holds("b", at: 4, 1)
+        #expect(throws: Violation.self) { try checker.holds("a", at: 4, 2) }
+    }
+
+    private func reference() throws -> ReferenceStore {
+        var reference = ReferenceStore()
+        for (index, value) in ["a", "b", "c"].enumerated() {
+            let put = PutRequest(key: "k", value: Bytes(value))
+            let request = InternalRaftRequest(header: RequestHeader(id: UInt64(index) + 1), body: .put(put))
+            _ = try reference.apply(Entry(term: 1, index: LogIndex(index) + 1, data: request.encoded()))
+        }
+        return reference
+    }
+
+    private func told(_ value: String, _ revision: Int64) -> WatchCompleteness.Told {
+        WatchCompleteness.Told(key: "k", value: Bytes(value), previous: nil, revision: revision)
+    }
+
+    @Test("a watcher is told all of it, once and in order")
+    func watches() throws {
+        let reference = try reference()
+        var fresh = WatchCompleteness()
+        fresh.began(KeyRange(key: "k"))
+
+        var good = fresh
+        try good.told(0, [told("a", 2), told("b", 3)], through: 3)
+        try good.check(reference, isFinal: false)
+        var unfinished = good
+        #expect(throws: Violation.self) { try unfinished.check(reference, isFinal: true) }
+        var again = good
+        #expect(throws: Violation.self) { try again.told(0, [told("b", 3)], through: 3) }
+        try good.told(0, [told("c", 4)], through: 4)
+        try good.check(reference, isFinal: true)
+
+        var missing = fresh
+        try missing.told(0, [told("b", 3)], through: 3)
+        #expect(throws: Violation.self) { try missing.check(reference, isFinal: false) }
+        var disordered = fresh
+        #expect(throws: Violation.self) { try disordered.told(0, [told("b", 3), told("a", 2)], through: 3) }
+        var wrong = fresh
+        try wrong.told(0, [told("x", 2)], through: 2)
+        #expect(throws: Violation.self) { try wrong.check(reference, isFinal: false) }
+        var skipping = fresh
+        try skipping.skipped(0, to: 3)
+        #expect(throws: Violation.self) { try skipping.check(reference, isFinal: true) }
+    }
+}

@@ -89,6 +89,7 @@ package struct Bootstrap {
     private var databaseOptions: DatabaseOptions {
         var options = DatabaseOptions()
         options.noSync = settings.unsafeNoSync
+        if let step = settings.databaseGrowStepBytes { options.growStepBytes = step }
         return options
     }
 

@@ -29,6 +29,8 @@ package struct BootstrapSettings: Sendable {
     package var logSegmentSizeBytes: UInt64?
     /// See `StateMachineLimits`.
     package var showsCompactions = false
+    /// For tests; nil for etcd's.
+    package var databaseGrowStepBytes: UInt64?
 
     package init(
         name: String, memberDirectory: String, walDirectory: String, snapshotDirectory: String,

@@ -11,4 +11,5 @@ struct Checkers {
     var reference = ReferenceStore()
     var answers = Linearizability()
     var leases = LeaseTime()
+    var watches = WatchCompleteness()
 }

@@ -24,6 +24,8 @@ struct ReferenceStore {
     private(set) var compacted: Int64 = 0
     private(set) var outcomes: [UInt64: Outcome] = [:]
     private var pairs: [Bytes: Pair] = [:]
+    /// Everything that happened to keys, in order.
+    private(set) var changes: [WatchCompleteness.Told] = []
     private var leases: Set<LeaseID> = []
     /// All versions of each key; nil is a deletion.
     private var history: [Bytes: [(revision: Int64, value: Bytes?)]] = [:]
@@ -38,7 +40,7 @@ struct ReferenceStore {
         switch request.body {
         case .put(let put): isSuccess = self.put([put])
         case .deleteRange(let delete):
-            remove([delete.key])
+            remove(pairs.keys.filter { KeyRange(key: delete.key, end: delete.rangeEnd).contains($0) })
             isSuccess = true
         case .txn(let txn): (isSuccess, isThen) = self.txn(txn)
         case .leaseGrant(let grant): isSuccess = leases.insert(grant.id).inserted
@@ -57,10 +59,16 @@ struct ReferenceStore {
         return request
     }
 
+    private mutating func note(_ key: Bytes, _ value: Bytes?) {
+        changes.append(
+            WatchCompleteness.Told(key: key, value: value, previous: pairs[key]?.value, revision: revision))
+    }
+
     private mutating func put(_ requests: [PutRequest]) -> Bool {
         guard requests.allSatisfy({ $0.lease == 0 || leases.contains($0.lease) }) else { return false }
         revision += 1
         for put in requests {
+            note(put.key, put.value)
             pairs[put.key] = Pair(value: put.value, modRevision: revision, lease: put.lease)
             history[put.key, default: []].append((revision, put.value))
         }
@@ -68,10 +76,11 @@ struct ReferenceStore {
     }
 
     private mutating func remove(_ keys: [Bytes]) {
-        let present = keys.filter { pairs[$0] != nil }
+        let present = keys.filter { pairs[$0] != nil }.sorted()
         if present.isEmpty { return }
         revision += 1
         for key in present {
+            note(key, nil)
             pairs[key] = nil
             history[key, default: []].append((revision, nil))
         }

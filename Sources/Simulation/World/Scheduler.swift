@@ -52,16 +52,17 @@ struct Scheduler {
     }
 
     private mutating func siftDown() {
+        let moving = heap[0]
         var parent = 0
         while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && Self.isBefore(heap[child], heap[least]) {
-                least = child
-            }
-            if least == parent { return }
-            heap.swapAt(parent, least)
-            parent = least
+            var child = 2 * parent + 1
+            guard child < heap.count else { break }
+            if child + 1 < heap.count, Self.isBefore(heap[child + 1], heap[child]) { child += 1 }
+            guard Self.isBefore(heap[child], moving) else { break }
+            heap[parent] = heap[child]
+            parent = child
         }
+        heap[parent] = moving
     }
 
     private static func isBefore(_ left: Item, _ right: Item) -> Bool {
@@ -84,6 +85,7 @@ enum Event {
     case snapshotArrives(Int)
     case snapshotReported(slot: Int, life: Int, target: UInt64, success: Bool)
     case client(Int)
+    case watch(Int, epoch: Int)
     case timeout(operation: UInt64)
     case fault
     case restart(slot: Int)

@@ -2,6 +2,7 @@
 // are elsewhere.
 
 import Base
+import MVCC
 import Membership
 import Replica
 import SimulatedDisk
@@ -26,6 +27,9 @@ final class SimulatedMember {
     var commitReplies: [CommitReply] = []
     var isCommitBusy = false
     var isPrimary = false
+    var watches = WatchTable<SimulatedWatcher>()
+    /// Its watchers were told everything through this revision.
+    var matchedRevision: Int64 = 0
     /// Nothing happens to it until then.
     var pausedUntil: VirtualTime = 0
     var isRemoved = false
