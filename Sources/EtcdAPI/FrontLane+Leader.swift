@@ -8,7 +8,7 @@ package import MVCC
 import Membership
 package import Raft
 import RaftWire
-import Replica
+package import Replica
 import Wire
 
 /// A question that a follower takes to the leader, over the peer port.
@@ -30,6 +30,7 @@ struct HeldWish {
     enum Wish {
         case proposal(Proposal)
         case change(ConfChange)
+        case refused(RefusedProposal)
     }
 
     var id: UInt64
@@ -48,12 +49,25 @@ extension FrontLane {
     package func leaderChanged(_ status: RaftBasicStatus, now: Instant) {
         guard status.lead != 0 else { return }
         leaderElectedAt = now
+        releaseHeldWishes()
+    }
+
+    /// Raft would not have these: they wait for the next leader, or for the end of a transfer.
+    package func refused(_ proposals: [RefusedProposal]) {
+        for proposal in proposals where isPending(proposal.requestID) {
+            heldWishes.append(HeldWish(id: proposal.requestID, wish: .refused(proposal)))
+        }
+    }
+
+    func releaseHeldWishes() {
+        guard !heldWishes.isEmpty, member.raftStatus.lead != 0 else { return }
         let held = heldWishes
         heldWishes = []
         for wish in held {
             switch wish.wish {
             case .proposal(let proposal): outbox.proposals.append(proposal)
             case .change(let change): outbox.configurationChanges.append(change)
+            case .refused(let proposal): outbox.again.append(proposal)
             }
         }
     }

@@ -157,6 +157,8 @@ package struct FrontOutbox: Sendable {
     package var flushes: [UInt64] = []
     package var defragmentations: [UInt64] = []
     package var configurationChanges: [ConfChange] = []
+    /// What raft refused before, and may take now.
+    package var again: [RefusedProposal] = []
     /// Members to whom leadership is to go.
     package var leaderTransfers: [MemberID] = []
     /// Questions to the leader; the answers come back under their tokens.
@@ -166,7 +168,7 @@ package struct FrontOutbox: Sendable {
 
     package var isEmpty: Bool {
         proposals.isEmpty && barriers.isEmpty && chores.isEmpty && flushes.isEmpty && defragmentations.isEmpty
-            && configurationChanges.isEmpty && leaderTransfers.isEmpty && errands.isEmpty
+            && configurationChanges.isEmpty && again.isEmpty && leaderTransfers.isEmpty && errands.isEmpty
     }
 }
 
@@ -332,11 +334,14 @@ package final class FrontLane {
         if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
         proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: nextDeadline, finish: finish)
         if status.lead == 0 {
-            heldWishes.append(HeldWish(id: id, wish: .proposal(Proposal(data: data))))
+            heldWishes.append(HeldWish(id: id, wish: .proposal(Proposal(requestID: id, data: data))))
         } else {
-            outbox.proposals.append(Proposal(data: data))
+            outbox.proposals.append(Proposal(requestID: id, data: data))
         }
     }
+
+    /// Whether somebody still waits for the outcome.
+    func isPending(_ id: UInt64) -> Bool { proposals[id] != nil }
 
     /// Puts a change of the membership into the log; `finish` hears of it once it is applied.
     func propose(_ change: ConfChange, finish: @escaping (Result<Reply, EtcdError>, FrontLane) -> Void) {
@@ -447,6 +452,7 @@ package final class FrontLane {
         resumeParkedCalls()
         watches.tick(now)
         runRetries()
+        releaseHeldWishes()
         for (id, call) in proposals where call.deadline <= now {
             proposals[id] = nil
             let error = withdraw(id) ? .waitExceeded : timeoutError(begun: call.begun)

@@ -326,6 +326,7 @@ final class MemberLoop {
         metrics.proposalsPending += out.proposals.count
         quiet.note(proposals: out.proposals.count, messages: door.messages)
         for proposal in out.proposals { replica.consensus.propose(proposal) }
+        for proposal in out.again { replica.consensus.propose(proposal) }
         for change in out.configurationChanges { replica.consensus.proposeConfigurationChange(change) }
         for target in out.leaderTransfers { replica.consensus.transferLeadership(to: target) }
         for (token, errand) in out.errands { peerSide?.errands.run(token, errand) }
@@ -370,6 +371,7 @@ final class MemberLoop {
         if !out.barriers.isEmpty { lane.barriersPassed(out.barriers) }
         for (token, reader) in out.flushed { lane.flushed(token, reader) }
         metrics.proposalsFailed += out.droppedProposals
+        if !out.refused.isEmpty { lane.refused(out.refused) }
         if let index = out.snapshotTriggered {
             logger.info(
                 "triggering snapshot",

@@ -24,6 +24,7 @@ package struct ReplicaOutbox: Sendable {
     package var raftLines: [RaftLogLine] = []
     package var status: RaftBasicStatus?
     package var droppedProposals = 0
+    package var refused: [RefusedProposal] = []
     package var removesLocalMember = false
     /// A snapshot was triggered at this index.
     package var snapshotTriggered: LogIndex?
@@ -167,6 +168,7 @@ package struct CompactReplica: ~Copyable {
         outbox.raftLines += from.logLines
         outbox.status = from.status ?? outbox.status
         outbox.droppedProposals += from.droppedProposals
+        outbox.refused += from.refused
     }
 
     private mutating func applyWaiting(_ budget: inout Int, now: Instant) throws(StateMachineFailure) {

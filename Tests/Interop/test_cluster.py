@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -94,6 +95,36 @@ def test_leadership_moves(tmp_path, kinds):
         refused = harness.etcdctl(follower, "move-leader", "1234", check=False)
         assert refused.returncode != 0
         cluster.wait_equal()
+
+
+def test_writes_at_the_leader_outlive_a_move(tmp_path):
+    """What comes while leadership is on its way waits for the next leader, and is not refused."""
+    with Cluster(tmp_path) as cluster:
+        leader = cluster.leader()
+        ended, failures, done = threading.Event(), [], []
+
+        def write(number):
+            count = 0
+            while not ended.is_set():
+                count += 1
+                try:
+                    leader.put(f"k{number}", str(count), timeout=5)
+                    done.append(1)
+                except (OSError, AssertionError, ValueError) as error:
+                    failures.append(error)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        other = next(member for member in cluster.members if member is not leader)
+        time.sleep(0.5)
+        for target in (other, leader, other, leader):
+            cluster.move_leader(target)
+            time.sleep(0.3)
+        ended.set()
+        for thread in threads:
+            thread.join(10)
+        assert len(done) > 50 and not failures, failures[:3]
 
 
 def test_go_cluster_is_replaced_by_ours_and_back(tmp_path):

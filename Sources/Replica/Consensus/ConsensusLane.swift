@@ -9,12 +9,21 @@ package import RaftWire
 
 /// A wish to change the state, on its way into the log.
 package struct Proposal: Sendable {
+    /// Its proposer's, who hears of it where raft refuses; 0 where nobody does.
+    package var requestID: UInt64
     /// The encoded `InternalRaftRequest`.
     package var data: Bytes
 
-    package init(data: Bytes) {
+    package init(requestID: UInt64 = 0, data: Bytes) {
+        self.requestID = requestID
         self.data = data
     }
+}
+
+/// A wish that raft did not take: there is no leader, or leadership is on its way to another member. It is in no log.
+package struct RefusedProposal: Sendable {
+    package var requestID: UInt64
+    var entry: Entry
 }
 
 /// A read that waits for its barrier.
@@ -60,6 +69,8 @@ package struct ConsensusOutbox: Sendable {
     package var status: RaftBasicStatus?
     /// Proposals raft refused: there is no leader, or it is being transferred.
     package var droppedProposals: Int = 0
+    /// Those of them that have a proposer.
+    package var refused: [RefusedProposal] = []
     /// This member's log contradicts what others know of it: the member must stop.
     package var failure: RaftError?
 
@@ -67,7 +78,7 @@ package struct ConsensusOutbox: Sendable {
 
     package var isEmpty: Bool {
         appends.isEmpty && committed.isEmpty && peerMessages.isEmpty && barriers.isEmpty && logLines.isEmpty && status == nil
-            && droppedProposals == 0 && failure == nil
+            && droppedProposals == 0 && refused.isEmpty && failure == nil
     }
 }
 
@@ -81,6 +92,14 @@ package struct ConsensusLane: ~Copyable {
 
     private var raft: RaftNode
     private var proposals: [Entry] = []
+    /// The proposers of `proposals`, in the same order.
+    private var proposers: [UInt64] = []
+    /// Proposals of followers that wait for the end of a transfer, and for how many ticks they do.
+    private var parked: [Entry] = []
+    private var parkedTicks = 0
+    private static let parkedMax = 4096
+    /// A transfer is given up after an election timeout; a proposer waits not much longer.
+    private static let parkedTicksMax = 50
     /// Barriers that wait for the next request to raft.
     private var waitingBarriers: [BarrierID] = []
     /// The one request on its way through raft, and whom its answer serves.
@@ -115,6 +134,7 @@ package struct ConsensusLane: ~Copyable {
 
     package mutating func tick(now: Instant) {
         raft.tick()
+        unpark()
         if let open = openBarrier, now - open.askedAt >= Self.barrierRetry {
             askForBarrier(open.request, now: now)
             openBarrier?.askedAt = now
@@ -124,10 +144,18 @@ package struct ConsensusLane: ~Copyable {
     /// Queued; all proposals of a turn enter the log together.
     package mutating func propose(_ proposal: Proposal) {
         proposals.append(Entry(term: 0, index: 0, type: .normal, data: proposal.data))
+        proposers.append(proposal.requestID)
+    }
+
+    /// What raft has refused before.
+    package mutating func propose(_ refused: RefusedProposal) {
+        proposals.append(refused.entry)
+        proposers.append(refused.requestID)
     }
 
     package mutating func proposeConfigurationChange(_ change: ConfChange) {
         proposals.append(Entry(term: 0, index: 0, type: .confChange, data: change.encoded()))
+        proposers.append(change.id)
     }
 
     package mutating func barrier(_ id: BarrierID) {
@@ -141,7 +169,28 @@ package struct ConsensusLane: ~Copyable {
             try raft.step(message)
         } catch {
             if case .inconsistentLog = error { outbox.failure = error }
+            if message.type == .propose, raft.basicStatus.leadTransferee != 0 { park(message.entries) }
         }
+    }
+
+    /// Followers' proposals that came while leadership is on its way wait for the outcome; raft would lose them.
+    private mutating func park(_ entries: [Entry]) {
+        guard parked.count + entries.count <= Self.parkedMax else { return }
+        parked += entries
+    }
+
+    private mutating func unpark() {
+        guard !parked.isEmpty else { return }
+        parkedTicks += 1
+        let status = raft.basicStatus
+        if status.lead != 0, status.leadTransferee == 0 {
+            proposals += parked
+            proposers += Array(repeating: 0, count: parked.count)
+        } else if parkedTicks < Self.parkedTicksMax {
+            return
+        }
+        parked = []
+        parkedTicks = 0
     }
 
     package mutating func campaign() {
@@ -234,7 +283,11 @@ package struct ConsensusLane: ~Copyable {
                 try raft.propose(batch)
             } catch {
                 outbox.droppedProposals += batch.count
+                for (entry, id) in zip(batch, proposers) where id != 0 {
+                    outbox.refused.append(RefusedProposal(requestID: id, entry: entry))
+                }
             }
+            proposers.removeAll(keepingCapacity: true)
         }
         if openBarrier == nil, !waitingBarriers.isEmpty {
             startBarrier(now: now)
