@@ -199,6 +199,7 @@ package final class EtcdServer {
             learnersMax: Int(configuration.cluster.maxLearners), minimumLeaseTTL: minimumTTL,
             seed: .random(in: 0...UInt64.max), unsafeNoSync: configuration.storage.unsafeNoFsync)
         settings.existingCluster = existing
+        settings.showsCompactions = configuration.featureGates.isEnabled(.compactHashCheck)
         return settings
     }
 

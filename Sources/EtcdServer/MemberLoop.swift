@@ -74,6 +74,7 @@ final class MemberLoop {
     var whenRemoved: (() -> Void)?
     var isLeaving = false
     var peerSide: PeerSide?
+    var compactionHashes = CompactionHashes()
 
     init(
         replica: consuming CompactReplica, log: consuming sending LogLane, commit: consuming sending CommitLane,
@@ -188,6 +189,10 @@ final class MemberLoop {
         let downgradeCheck = TimeAmount(configuration.cluster.downgradeCheckTime)
         let corruptCheck = TimeAmount(configuration.monitoring.corruptCheckTime)
         if corruptCheck > .zero { every(corruptCheck) { $0.peerSide?.corruption.checkPeriodically() } }
+        let compactCheck = TimeAmount(configuration.monitoring.compactHashCheckTime)
+        if configuration.featureGates.isEnabled(.compactHashCheck), compactCheck > .zero {
+            every(compactCheck) { $0.peerSide?.corruption.checkCompactions() }
+        }
         if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
         every(.seconds(30)) { $0.purgeFiles() }
     }

@@ -5,7 +5,7 @@ import ServerLog
 
 package enum BuiltFeatures {
     /// Gates that have an effect, or need none.
-    private static let built: Set<FeatureGate> = [.initialCorruptCheck, .allBeta]
+    private static let built: Set<FeatureGate> = [.initialCorruptCheck, .compactHashCheck, .allBeta]
 
     static let notBuiltYet = "not built yet in this version of etcd in Swift"
 
@@ -43,7 +43,6 @@ package enum BuiltFeatures {
                     && (try? LogRotation(json: configuration.logging.rotationJSON))?.compress == true
             },
             changed("warning-apply-duration"), changed("warning-unary-request-duration"),
-            changed("compact-hash-check-time"),
             asked("metrics", "extensive") { $0.monitoring.extensiveMetrics },
             // Storage
             changed("backend-batch-limit"), changed("backend-bbolt-freelist-type"), changed("compaction-batch-limit"),

@@ -45,6 +45,8 @@ package enum StateEvent: Sendable {
     case alarmsChanged
     /// A request went over the quota: the member should raise the NOSPACE alarm.
     case quotaExceeded
+    /// A compaction begins; the keys as they were before it.
+    case compactionBegins(revision: Int64, before: StoreView)
     case compacted(revision: Int64)
     case malformedEntry(index: LogIndex, reason: String)
 }

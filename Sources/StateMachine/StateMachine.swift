@@ -149,7 +149,9 @@ package struct StateMachine: ~Copyable {
             let answer = try onStore { () throws(MVCCError) in try view.answer(range) }
             return Reply(revision: answer.revision, body: answer.body)
         case .compaction(let compact):
+            let before = limits.showsCompactions ? view : nil
             try onStore { () throws(MVCCError) in try store.compact(compact.revision, in: &backend) }
+            if let before { events.append(.compactionBegins(revision: compact.revision, before: before)) }
             if compact.physical { compaction = compact.revision }
             return Reply(revision: store.currentRevision)
         case .leaseGrant(let grant): return try applyGrant(grant, now: now)
@@ -183,8 +185,11 @@ package struct StateMachineLimits: Sendable {
     /// `--quota-backend-bytes`; 0 for none.
     package var quotaBytes: UInt64
     package var learnersMax: Int
+    /// Whether compactions tell what they begin with, so that it can be hashed.
+    package var showsCompactions: Bool
 
-    package init(quotaBytes: UInt64, learnersMax: Int) {
+    package init(quotaBytes: UInt64, learnersMax: Int, showsCompactions: Bool = false) {
+        self.showsCompactions = showsCompactions
         self.quotaBytes = quotaBytes
         self.learnersMax = learnersMax
     }

@@ -70,6 +70,10 @@ class Cluster:
         for member in self.members:
             member.kill()
 
+    def wait_ready_all(self):
+        for member in self.members:
+            member.wait_ready(30)
+
     # Questions
 
     def status(self, member):

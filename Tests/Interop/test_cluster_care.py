@@ -129,6 +129,31 @@ def test_the_leader_finds_a_spoiled_follower(tmp_path, kinds):
         assert "corrupt cluster" in refused.stderr
 
 
+def test_compactions_are_compared(tmp_path):
+    cluster = Cluster(tmp_path, extra=["--feature-gates", "CompactHashCheck=true", "--compact-hash-check-time", "1s"])
+    with cluster:
+        leader = cluster.leader()
+        for number in range(5):
+            leader.put("key", f"value-{number}")
+        leader.put("other", "sound-value")
+        harness.etcdctl(leader, "compaction", "4")
+        retry(lambda: _said(cluster, "successfully checked hash on whole cluster"))
+        # One member's row is changed behind its back: the next compaction shows it.
+        victim = next(member for member in cluster.members if member is not leader)
+        number = cluster.id(victim)
+        victim.stop()
+        spoil(victim)
+        victim.start()
+        cluster.wait_ready_all()
+        cluster.leader().put("key", "last")
+        harness.etcdctl(cluster.leader(), "compaction", "7")
+        retry(lambda: _alarmed(cluster, number))
+
+
+def _said(cluster, text):
+    assert any(text in member.log() for member in cluster.members)
+
+
 def _alarmed(cluster, number):
     assert f"memberID:{number} alarm:CORRUPT" in cluster.ctl("alarm", "list").stdout
 

@@ -16,6 +16,8 @@ import ServerLog
 final class CorruptionMonitor {
     private unowned let member: MemberLoop
     private var isChecking = false
+    /// The newest compaction whose hash all members share.
+    private var settledCompaction: Int64 = 0
 
     init(_ member: MemberLoop) {
         self.member = member
@@ -107,8 +109,7 @@ final class CorruptionMonitor {
         func alarm(_ id: MemberID) {
             guard !isAlarmed else { return }
             isAlarmed = true
-            member.lane.proposeInternally(.alarm(AlarmRequest(action: .activate, memberID: id, alarm: .corrupt)))
-            member.scheduleTurn()
+            raise(id)
         }
         if after.hash != before.hash, after.revision == before.revision, after.compactRevision == before.compactRevision {
             member.logger.warn(
@@ -141,6 +142,93 @@ final class CorruptionMonitor {
             }
         }
         member.logger.info("finished peer corruption check", [.int("number-of-peers-checked", checked)])
+    }
+
+    // MARK: After compactions
+
+    /// Compares the newest hash of a compaction that has not been settled yet.
+    func checkCompactions() {
+        guard !isChecking, member.raftStatus.lead == member.memberID else { return }
+        let pending = member.compactionHashes.hashes.filter { $0.revision > settledCompaction }.reversed()
+        member.logger.info(
+            "starting compact hash check",
+            [
+                .string("local-member-id", hexadecimal(member.memberID)),
+                .duration("timeout", .nanoseconds(member.requestTimeout.nanoseconds)),
+            ])
+        isChecking = true
+        checkCompactions(Array(pending)[...], checked: 0)
+    }
+
+    private func checkCompactions(_ pending: ArraySlice<HashKVResult>, checked: Int) {
+        guard let own = pending.first else {
+            isChecking = false
+            return member.logger.info("finished compaction hash check", [.int("number-of-hashes-checked", checked)])
+        }
+        askOthers(own.revision) { [self] answers in
+            let isSettled = settle(own, answers)
+            checkCompactions(isSettled ? [] : pending.dropFirst(), checked: checked + 1)
+        }
+    }
+
+    /// - Returns: whether older hashes need not be looked at.
+    private func settle(_ own: HashKVResult, _ answers: [PeerAnswer]) -> Bool {
+        if answers.isEmpty { return false }
+        var members: [UInt64: [MemberID]] = [UInt64(own.hash): [member.memberID]]
+        var isComplete = true
+        for answer in answers {
+            switch answer {
+            case .hash(let theirs) where theirs.compactRevision == own.compactRevision:
+                members[theirs.hash, default: []].append(theirs.id)
+            case .hash(let theirs):
+                isComplete = false
+                skip(theirs.id, "the peer's CompactRevision \(theirs.compactRevision) doesn't match leader's CompactRevision \(own.compactRevision)")
+            case .refused(let id, let reason):
+                isComplete = false
+                skip(id, reason)
+            case .none(let id):
+                isComplete = false
+                skip(id, "no response")
+            }
+        }
+        if members.count == 1 {
+            if isComplete {
+                settledCompaction = max(settledCompaction, own.revision)
+                member.logger.info(
+                    "successfully checked hash on whole cluster",
+                    [.int("number-of-peers-checked", answers.count), .int("revision", own.revision)])
+            }
+            return isComplete
+        }
+        // Those who differ from more than half are the wrong ones; without such a majority nobody can tell.
+        let quorum = (answers.count + 1) / 2 + 1
+        let majority = members.first { $0.value.count >= quorum }?.key
+        if majority == nil { raise(0) }
+        for (hash, ids) in members.sorted(by: { $0.key < $1.key }) where hash != majority {
+            if majority != nil { for id in ids { raise(id) } }
+            member.logger.error(
+                "Detected compaction hash mismatch",
+                [
+                    .string("leader-id", hexadecimal(member.memberID)), .int("leader-revision", own.revision),
+                    .int("leader-compact-revision", own.compactRevision), .uint("leader-hash", own.hash),
+                    .uint("peer-hash", hash), .strings("peer-ids", ids.map(hexadecimal)), .bool("quorum-exist", majority != nil),
+                ])
+        }
+        return true
+    }
+
+    private func skip(_ id: MemberID, _ reason: String) {
+        member.logger.warn(
+            "Skipped peer's hash",
+            [
+                .string("leader-id", hexadecimal(member.memberID)), .string("peer-id", hexadecimal(id)),
+                .string("reason", reason),
+            ])
+    }
+
+    private func raise(_ id: MemberID) {
+        member.lane.proposeInternally(.alarm(AlarmRequest(action: .activate, memberID: id, alarm: .corrupt)))
+        member.scheduleTurn()
     }
 
     private func warn(_ text: String, _ own: HashKVResult, _ theirs: PeerHash) {

@@ -171,7 +171,8 @@ final class PeerDesk {
         }
         let view = member.view
         headers.replaceOrAdd(name: "X-Etcd-Cluster-ID", value: hexadecimal(member.clusterID))
-        member.lane.hash(view, at: Int64(clamping: json["revision"]?.unsigned ?? 0)) { [self] outcome in
+        let revision = Int64(clamping: json["revision"]?.unsigned ?? 0)
+        let answer: (Result<HashKVResult, MVCCError>) -> Void = { [self] outcome in
             switch outcome {
             case .success(let hash):
                 reply(
@@ -186,5 +187,8 @@ final class PeerDesk {
             case .failure(let error): reply(.text(400, EtcdError(error).message, headers: headers))
             }
         }
+        // A compaction's hash is what it left, which the keys of today do not tell.
+        if let kept = member.compactionHashes.hash(at: revision) { return answer(.success(kept)) }
+        member.lane.hash(view, at: revision, answer)
     }
 }

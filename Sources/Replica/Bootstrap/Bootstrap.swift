@@ -351,7 +351,8 @@ package struct Bootstrap {
         do throws(StateLoadError) {
             state = try StateMachine.load(
                 committer.beginRead(), clusterID: clusterID, localID: localID, minimumTTL: settings.minimumLeaseTTL,
-                limits: StateMachineLimits(quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax))
+                limits: StateMachineLimits(
+                    quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax, showsCompactions: settings.showsCompactions))
         } catch {
             throw BootstrapError("failed to recover from \(settings.databasePath): \(error)")
         }

@@ -27,6 +27,8 @@ package struct BootstrapSettings: Sendable {
     package var existingCluster: ExistingCluster?
     /// Where the log begins a new file; nil for etcd's size.
     package var logSegmentSizeBytes: UInt64?
+    /// See `StateMachineLimits`.
+    package var showsCompactions = false
     /// For tests; nil for etcd's.
     package var databaseGrowStepBytes: UInt64?
 
