@@ -56,7 +56,7 @@ enum PeerLimit {
     static let streamBufferLow = 256 << 10
     static let streamBufferHigh = 1 << 20
     /// A snapshot is read and sent in pieces of this size.
-    static let snapshotChunk = 64 << 10
+    static let snapshotChunk = 256 << 10
     /// Snapshot bytes that wait for the disk before the sender must.
     static let snapshotWaiting = 1 << 20
     /// The message before a snapshot's database.
