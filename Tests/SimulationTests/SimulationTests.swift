@@ -78,7 +78,7 @@ struct SimulationTests {
         "seeds that once failed run clean",
         arguments: [
             // Entries behind a received snapshot were applied before the watchers had heard of it.
-            6, 42,
+            12, 42,
         ] as [UInt64])
     func regressions(seed: UInt64) {
         let violation = Simulation(.varied(seed: seed)).run().violation
