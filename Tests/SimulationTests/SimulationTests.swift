@@ -46,8 +46,10 @@ struct SimulationTests {
     @Test("in the runs everything comes up that is to be survived")
     func coverage() {
         var sum = SimulationCounts()
-        for seed in UInt64(1)...8 {
-            let result = Simulation(settings(seed, seconds: 20)).run()
+        for seed in UInt64(1)...4 {
+            var settings = settings(seed, seconds: 15)
+            settings.membershipShare = 30
+            let result = Simulation(settings).run()
             #expect(result.violation == nil, "seed \(seed): \(String(describing: result.violation))")
             let counts = result.counts
             sum.crashes += counts.crashes
@@ -76,7 +78,7 @@ struct SimulationTests {
         "seeds that once failed run clean",
         arguments: [
             // Entries behind a received snapshot were applied before the watchers had heard of it.
-            6, 42,
+            12, 42,
         ] as [UInt64])
     func regressions(seed: UInt64) {
         let violation = Simulation(.varied(seed: seed)).run().violation
