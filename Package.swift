@@ -75,7 +75,7 @@ let targets: [Target] = [
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
     room("HTTP2", ["Base", "CNGHTTP2", "CZlib", nioCore]),
     room("PeerTransport", ["Base", "Wire", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
-    room("TransportSecurity", [nioCore, nioSSL, nioTLS, x509, swiftASN1, crypto]),
+    room("TransportSecurity", [nioCore, nioPosix, nioSSL, nioTLS, x509, swiftASN1, crypto]),
     room(
         "EtcdAPI",
         ["Base", "Wire", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]

@@ -49,7 +49,7 @@ extension EtcdServer {
             requiresClientCertificate: tls.clientCertAuth, revocationListFile: tls.crlFile,
             allowedCommonNames: tls.allowedCommonNames, allowedHostNames: tls.allowedHostnames,
             cipherSuites: security.cipherSuites, minimumVersionIs13: security.tlsMinVersion == .tls13,
-            maximumVersionIs12: security.tlsMaxVersion == .tls12, protocols: ["http/1.1"])
+            maximumVersionIs12: security.tlsMaxVersion == .tls12, comparesAddresses: !tls.skipClientSANVerification, protocols: ["http/1.1"])
         let client = ClientTLSSettings(
             certificateFile: tls.clientCertFile.isEmpty ? tls.certFile : tls.clientCertFile,
             keyFile: tls.clientKeyFile.isEmpty ? tls.keyFile : tls.clientKeyFile, trustedCAFile: tls.trustedCAFile,

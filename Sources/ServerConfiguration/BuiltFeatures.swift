@@ -33,7 +33,6 @@ package enum BuiltFeatures {
             changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"), changed("discovery-fallback"),
             // TLS
             changed("client-cert-file"), changed("client-key-file"),
-            changed("peer-skip-client-san-verification"),
             // Observation
             changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),

@@ -1,6 +1,7 @@
 // Whom a verified certificate belongs to, and whether that one may come in.
 
 import NIOCore
+import NIOPosix
 import NIOSSL
 import NIOTLS
 import SwiftASN1
@@ -15,6 +16,8 @@ final class IdentityCheck: ChannelInboundHandler {
     private var named: (String?) -> Void
     private var rejected: (String) -> Void
     private var isRefused = false
+    /// What came while names are being resolved; nil otherwise.
+    private var held: [NIOAny]?
 
     init(
         _ settings: TLSSettings, _ revocation: RevocationFile, named: @escaping (String?) -> Void,
@@ -51,13 +54,47 @@ final class IdentityCheck: ChannelInboundHandler {
                 throw TLSError("client certificate authentication failed")
             }
             named(commonName)
+            if settings.comparesAddresses { compareAddress(certificate, context) }
         } catch {
             refuse(context, "\(error)")
         }
     }
 
+    /// As etcd: an address of the certificate's must be the connection's, or one of its names must lead there.
+    private func compareAddress(_ certificate: Certificate, _ context: ChannelHandlerContext) {
+        guard let remote = context.remoteAddress?.ipAddress else { return }
+        let (addresses, names) = certificate.placesNamed
+        if addresses.isEmpty && names.isEmpty { return }
+        if addresses.contains(where: { $0.isAddress(remote) }) { return }
+        if names.isEmpty {
+            return refuse(context, "x509: certificate is valid for \(addresses.count) other addresses, not \(remote)")
+        }
+        // Resolving blocks: somewhere else, while what comes waits.
+        held = []
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        NIOThreadPool.singleton.runIfActive(eventLoop: context.eventLoop) {
+            names.contains { name in
+                !name.hasPrefix("*.")
+                    && (try? SocketAddress.makeAddressResolvingHost(name, port: 0))?.ipAddress == remote
+            }
+        }.whenComplete { result in
+            let (handler, context) = bound.value
+            let isThere = (try? result.get()) ?? false
+            handler.release(context, isThere ? nil : "tls: \"\(remote)\" does not match any of DNSNames \(names)")
+        }
+    }
+
+    private func release(_ context: ChannelHandlerContext, _ reason: String?) {
+        let waiting = held ?? []
+        held = nil
+        if let reason { return refuse(context, reason) }
+        for data in waiting { context.fireChannelRead(data) }
+        if !waiting.isEmpty { context.fireChannelReadComplete() }
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if !isRefused { context.fireChannelRead(data) }
+        if isRefused { return }
+        if held != nil { held?.append(data) } else { context.fireChannelRead(data) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -71,6 +108,32 @@ final class IdentityCheck: ChannelInboundHandler {
         isRefused = true
         rejected(reason)
         context.close(promise: nil)
+    }
+}
+
+extension Certificate {
+    /// The addresses and host names of the subject's alternative names.
+    fileprivate var placesNamed: (addresses: [CertificateAddress], names: [String]) {
+        guard let names = try? extensions.subjectAlternativeNames else { return ([], []) }
+        var (addresses, hosts): ([CertificateAddress], [String]) = ([], [])
+        for name in names {
+            switch name {
+            case .dnsName(let host): hosts.append(host)
+            case .ipAddress(let address): addresses.append(CertificateAddress(bytes: Array(address.bytes)))
+            default: break
+            }
+        }
+        return (addresses, hosts)
+    }
+}
+
+/// An IP address as certificates have it.
+private struct CertificateAddress: Equatable {
+    var bytes: [UInt8]
+
+    func isAddress(_ text: String) -> Bool {
+        guard let packed = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: bytes), port: 0) else { return false }
+        return packed.ipAddress == text
     }
 }
 

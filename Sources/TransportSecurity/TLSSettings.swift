@@ -18,6 +18,8 @@ package struct TLSSettings: Sendable, Equatable {
     package var cipherSuites: [String]
     package var minimumVersionIs13: Bool
     package var maximumVersionIs12: Bool
+    /// A certificate that names addresses or hosts must name the one its bearer connects from.
+    package var comparesAddresses: Bool
     /// For ALPN, in order of preference.
     package var protocols: [String]
 
@@ -25,7 +27,7 @@ package struct TLSSettings: Sendable, Equatable {
         certificateFile: String, keyFile: String, trustedCAFile: String = "", requiresClientCertificate: Bool = false,
         revocationListFile: String = "", allowedCommonNames: [String] = [], allowedHostNames: [String] = [],
         cipherSuites: [String] = [], minimumVersionIs13: Bool = false, maximumVersionIs12: Bool = false,
-        protocols: [String] = ["h2", "http/1.1"]
+        comparesAddresses: Bool = false, protocols: [String] = ["h2", "http/1.1"]
     ) {
         self.certificateFile = certificateFile
         self.keyFile = keyFile
@@ -37,6 +39,7 @@ package struct TLSSettings: Sendable, Equatable {
         self.cipherSuites = cipherSuites
         self.minimumVersionIs13 = minimumVersionIs13
         self.maximumVersionIs12 = maximumVersionIs12
+        self.comparesAddresses = comparesAddresses
         self.protocols = protocols
     }
 

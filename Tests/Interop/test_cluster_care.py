@@ -64,6 +64,34 @@ def test_a_member_of_another_authority_stays_out(tmp_path):
         cluster.__exit__()
 
 
+@pytest.mark.parametrize("hosts,extra,passes", [
+    ((), [], False), (("localhost",), [], True), (("elsewhere.invalid",), [], False), ((), ["--peer-skip-client-san-verification"], True)])
+def test_certificates_name_where_they_are_shown_from(tmp_path, hosts, extra, passes):
+    """What a member shows must name its address, or a host that leads there; what it serves with names all of ours."""
+    authority = Authority(tmp_path)
+    serving, shown = authority.issue("serving"), authority.issue("shown", hosts=hosts, address="127.0.0.9")
+
+    def files(_):
+        return flags(serving[0], serving[1], authority.path) + [
+            "--peer-client-cert-file", shown[0], "--peer-client-key-file", shown[1]] + extra
+
+    cluster = SecureCluster(tmp_path, ("ours",) * 2, files)
+    if passes:
+        with cluster:
+            cluster.members[0].put("a", "1")
+    else:
+        try:
+            for member in cluster.members:
+                member.start(wait=False)
+            retry(lambda: _rejected(cluster))
+        finally:
+            cluster.__exit__()
+
+
+def _rejected(cluster):
+    assert any("rejected connection on peer endpoint" in member.log() for member in cluster.members)
+
+
 def _answers(member):
     try:
         member.request("/version", None, timeout=2)

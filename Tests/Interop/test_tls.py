@@ -37,9 +37,9 @@ class Authority:
             .serial_number(x509.random_serial_number()).not_valid_before(now + datetime.timedelta(days=first_day))
             .not_valid_after(now + datetime.timedelta(days=last_day)))
 
-    def issue(self, name, common_name="someone", hosts=("localhost",), first_day=-1, last_day=5):
+    def issue(self, name, common_name="someone", hosts=("localhost",), first_day=-1, last_day=5, address="127.0.0.1"):
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(host) for host in hosts] + [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = [x509.DNSName(host) for host in hosts] + [x509.IPAddress(ipaddress.ip_address(address))]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         certificate = (
             self.builder(subject, key.public_key(), first_day, last_day)

@@ -43,7 +43,7 @@ struct LayeringTests {
             ["Base", "Wire", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
         ),
         "TransportSecurity": (
-            8, ["NIOCore", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
+            8, ["NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
         ),
         "EtcdAPI": (
             8,
