@@ -17,8 +17,10 @@ build: tools ## The programs, optimised
 run: build ## Build and start a member with etcd's defaults
 	exec $(RELEASE)/etcd
 
-unit: tools ## Unit, scenario and property tests
+unit: tools ## Unit, scenario and property tests; what only `make fuzz` and `make microbench` build compiles, too
 	$(SWIFT) test --parallel
+	SWIFT_ETCD_FUZZ=1 $(SWIFT) build --target etcd-fuzz
+	SWIFT_ETCD_MICROBENCH=1 $(SWIFT) build --target microbench
 
 interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
 	@dev/install-tools.sh test

@@ -1,5 +1,6 @@
 // What clients and operators send: HTTP/2 with gRPC in it, flags, environment and files.
 
+import Base
 import HTTP2
 import NIOCore
 import NIOEmbedded
@@ -7,13 +8,12 @@ import ServerConfiguration
 
 /// Answers every message with itself, every request with its body.
 private final class Echo: HTTP2ServerApplication {
+    func burstBegins() {}
     func started(_ stream: ServerStream) {}
-    func received(_ stream: ServerStream, message: ByteBuffer) {
-        stream.send(message: message.readableBytes) { buffer in buffer.writeImmutableBuffer(message) }
-    }
+    func received(_ stream: ServerStream, message: UnsafeRawBufferPointer) { stream.send(Bytes(copying: message)) }
     func clientFinished(_ stream: ServerStream) { stream.finish(status: 0) }
     func ended(_ stream: ServerStream, _ end: StreamEnd) {}
-    func httpRequest(_ stream: ServerStream, body: ByteBuffer) { stream.respond(status: 200, headers: [], body: body) }
+    func httpRequest(_ stream: ServerStream, body: Bytes) { stream.respond(status: 200, headers: [], body: body) }
     func burstEnded() {}
     func connectionClosed() {}
 }
@@ -69,4 +69,8 @@ func fuzzConfiguration(_ input: UnsafeRawBufferPointer) {
         }
         _ = ServerConfiguration.parse(arguments: ["etcd"], environment: environment, readFile: { _ in [] })
     }
+}
+
+func fuzzServiceRecords(_ input: UnsafeRawBufferPointer) {
+    _ = try? ServiceRecord.list(inAnswer: Array(input))
 }

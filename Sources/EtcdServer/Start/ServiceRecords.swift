@@ -5,102 +5,21 @@ import Foundation
 import NIOCore
 import ServerConfiguration
 
-/// One SRV record: a host and a port.
-struct ServiceRecord: Equatable {
-    var host: String
-    var port: UInt16
-}
-
 enum ServiceRecords {
     /// Answers of resolvers are read into this; longer ones are cut, and what is whole counts.
     private static let answerBytesMax = 64 << 10
-    private static let serviceType: Int32 = 33
     private static let internetClass: Int32 = 1
 
     /// Asks the system's resolver. Blocks.
     /// - Returns: ordered by priority and weight, then by name, so that every member sees the same order.
     static func look(up name: String) throws(ServerStartError) -> [ServiceRecord] {
         var answer = [UInt8](repeating: 0, count: answerBytesMax)
-        let length = resolver_query(name, internetClass, serviceType, &answer, Int32(answer.count))
+        let length = resolver_query(name, internetClass, Int32(ServiceRecord.type), &answer, Int32(answer.count))
         guard length > 0 else { throw ServerStartError(description: "lookup \(name): no such host") }
-        return try parse(Array(answer.prefix(Int(length))), name)
-    }
-
-    /// The records in an answer of DNS (RFC 1035, RFC 2782).
-    static func parse(_ message: [UInt8], _ name: String) throws(ServerStartError) -> [ServiceRecord] {
-        var reader = MessageReader(message)
-        do throws(MessageReader.Malformed) {
-            try reader.skip(4)
-            let questions = try reader.number()
-            let answers = try reader.number()
-            try reader.skip(4)
-            for _ in 0..<questions {
-                _ = try reader.name()
-                try reader.skip(4)
-            }
-            var found: [(priority: UInt16, weight: UInt16, record: ServiceRecord)] = []
-            for _ in 0..<answers {
-                _ = try reader.name()
-                let type = try reader.number()
-                try reader.skip(6)
-                let length = Int(try reader.number())
-                let end = reader.position + length
-                if type == UInt16(serviceType) {
-                    let (priority, weight, port) = (try reader.number(), try reader.number(), try reader.number())
-                    found.append((priority, weight, ServiceRecord(host: try reader.name(), port: port)))
-                }
-                try reader.move(to: end)
-            }
-            return found.sorted { ($0.priority, $1.weight, $0.record.host) < ($1.priority, $0.weight, $1.record.host) }.map(\.record)
+        do throws(ServiceRecordError) {
+            return try ServiceRecord.list(inAnswer: Array(answer.prefix(Int(length))))
         } catch {
             throw ServerStartError(description: "lookup \(name): the answer is malformed")
-        }
-    }
-
-    private struct MessageReader {
-        struct Malformed: Error {}
-
-        private let bytes: [UInt8]
-        private(set) var position = 0
-        /// Names refer to earlier ones; a chain longer than this is a loop.
-        private static let referencesMax = 32
-
-        init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-        mutating func number() throws(Malformed) -> UInt16 {
-            guard position + 2 <= bytes.count else { throw Malformed() }
-            defer { position += 2 }
-            return UInt16(bytes[position]) << 8 | UInt16(bytes[position + 1])
-        }
-
-        mutating func skip(_ count: Int) throws(Malformed) { try move(to: position + count) }
-
-        mutating func move(to place: Int) throws(Malformed) {
-            guard place <= bytes.count else { throw Malformed() }
-            position = place
-        }
-
-        mutating func name() throws(Malformed) -> String {
-            var labels: [String] = []
-            var place = position
-            var references = 0
-            while true {
-                guard place < bytes.count else { throw Malformed() }
-                let length = Int(bytes[place])
-                if length & 0xc0 == 0xc0 {
-                    guard place + 1 < bytes.count, references < Self.referencesMax else { throw Malformed() }
-                    if references == 0 { position = place + 2 }
-                    references += 1
-                    place = (length & 0x3f) << 8 | Int(bytes[place + 1])
-                } else if length == 0 {
-                    if references == 0 { position = place + 1 }
-                    return labels.joined(separator: ".")
-                } else {
-                    guard length < 64, place + 1 + length <= bytes.count else { throw Malformed() }
-                    labels.append(String(decoding: bytes[place + 1..<place + 1 + length], as: UTF8.self))
-                    place += 1 + length
-                }
-            }
         }
     }
 
