@@ -1,4 +1,4 @@
-// TLS of the client port, as the settings ask for it.
+// TLS of the member's ports: what both have in common, and the client port's.
 
 import Base
 import FrontDoor
@@ -8,17 +8,25 @@ import ServerLog
 import TransportSecurity
 
 extension EtcdServer {
-    /// Nil where no certificate is configured.
-    func clientTLSSettings() throws -> TLSSettings? {
-        var tls = configuration.security.client
-        let listen = configuration.listen
+    /// The files of one port; makes them where `--auto-tls` or `--peer-auto-tls` asks for it.
+    /// - Parameters:
+    ///   - port: "client" or "peer".
+    ///   - urls: where the port listens; a certificate of our own making is good for these.
+    ///   - others: URLs that cannot be served without a certificate either.
+    ///   - flags: names of the flags for certificate and key.
+    /// - Returns: nil where no certificate is configured.
+    func certificates(
+        _ configured: TLSConfiguration, port: String, urls: [EndpointURL], others: [EndpointURL] = [], flags: String
+    ) throws -> (files: TLSConfiguration, areSelfMade: Bool)? {
+        var tls = configured
+        var areSelfMade = false
         if tls.autoTLS, tls.certFile.isEmpty, tls.keyFile.isEmpty {
-            let hosts = listen.clientURLs.filter { $0.isTLS && !$0.isSocket }.map(\.host)
+            let hosts = urls.filter { $0.isTLS && !$0.isSocket }.map(\.host)
             guard !hosts.isEmpty else { return nil }
             let made = try SelfSignedCertificate.files(
-                in: configuration.dataDirectory + "/fixtures/client", hosts: hosts,
+                in: configuration.dataDirectory + "/fixtures/" + port, hosts: hosts,
                 validYears: configuration.security.selfSignedCertValidityYears)
-            (tls.certFile, tls.keyFile) = (made.certificate, made.key)
+            (tls.certFile, tls.keyFile, areSelfMade) = (made.certificate, made.key, true)
             if made.areNew {
                 logger.info("created cert file", [.string("path", made.certificate)])
                 logger.info("created key file", [.string("path", made.key)])
@@ -29,12 +37,34 @@ extension EtcdServer {
                 description: "KeyFile and CertFile must both be present[key: \(tls.keyFile), cert: \(tls.certFile)]")
         }
         guard !tls.certFile.isEmpty else {
-            for url in listen.clientURLs + listen.metricsURLs where url.isTLS {
+            for url in urls + others where url.isTLS {
                 throw ServerStartError(
-                    description: "TLS key/cert (--cert-file, --key-file) must be provided for client url \(url) with HTTPS scheme")
+                    description: "TLS key/cert (\(flags)) must be provided for \(port) url \(url) with HTTPS scheme")
             }
             return nil
         }
+        return (tls, areSelfMade)
+    }
+
+    /// How a port with these files lets others in.
+    func listening(_ tls: TLSConfiguration) -> TLSSettings {
+        let security = configuration.security
+        return TLSSettings(
+            certificateFile: tls.certFile, keyFile: tls.keyFile, trustedCAFile: tls.trustedCAFile,
+            requiresClientCertificate: tls.clientCertAuth, revocationListFile: tls.crlFile,
+            allowedCommonNames: tls.allowedCommonNames, allowedHostNames: tls.allowedHostnames,
+            cipherSuites: security.cipherSuites, minimumVersionIs13: security.tlsMinVersion == .tls13,
+            maximumVersionIs12: security.tlsMaxVersion == .tls12)
+    }
+
+    /// Nil where no certificate is configured.
+    func clientTLSSettings() throws -> TLSSettings? {
+        let listen = configuration.listen
+        guard
+            let (tls, _) = try certificates(
+                configuration.security.client, port: "client", urls: listen.clientURLs, others: listen.metricsURLs,
+                flags: "--cert-file, --key-file")
+        else { return nil }
         for url in listen.clientURLs where !url.isTLS {
             logger.warn(
                 "scheme is http or unix while key and cert files are present; ignoring key and cert files",
@@ -45,13 +75,7 @@ extension EtcdServer {
                     [.string("client-url", url.description)])
             }
         }
-        let security = configuration.security
-        return TLSSettings(
-            certificateFile: tls.certFile, keyFile: tls.keyFile, trustedCAFile: tls.trustedCAFile,
-            requiresClientCertificate: tls.clientCertAuth, revocationListFile: tls.crlFile,
-            allowedCommonNames: tls.allowedCommonNames, allowedHostNames: tls.allowedHostnames,
-            cipherSuites: security.cipherSuites, minimumVersionIs13: security.tlsMinVersion == .tls13,
-            maximumVersionIs12: security.tlsMaxVersion == .tls12)
+        return listening(tls)
     }
 
     /// Prepares a connection of the client port; on the member's loop.
