@@ -2,7 +2,6 @@
 
 import json
 import random
-import threading
 import time
 
 import harness
@@ -161,18 +160,13 @@ def retry(body, seconds=20):
             time.sleep(0.3)
 
 
-class ClusterWriters:
+class ClusterWriters(harness.Putters):
     """Threads that put to whichever member answers, and remember what was acknowledged."""
 
     def __init__(self, cluster, count=3, keys=30, seed=1, pause=0.002):
         self.cluster, self.pause = cluster, pause
-        self.acknowledged = {}
         self.failures = 0
-        self.lock = threading.Lock()
-        self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(n, keys, seed)) for n in range(count)]
-        for thread in self.threads:
-            thread.start()
+        self.begin(count, keys, seed)
 
     def run(self, number, keys, seed):
         generator = random.Random(f"{seed}-{number}")
@@ -188,16 +182,8 @@ class ClusterWriters:
                 self.failures += 1
                 time.sleep(0.02)
                 continue
-            with self.lock:
-                if revision > self.acknowledged.get(key, (0, ""))[0]:
-                    self.acknowledged[key] = (revision, value)
+            self.remember(key, revision, value)
             time.sleep(self.pause)
-
-    def finish(self):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join(20)
-        return self.acknowledged
 
     def __enter__(self):
         return self

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -156,6 +157,29 @@ class Member:
             return body["hash"]
         output = etcdctl(self, "endpoint", "hashkv", "-w", "json").stdout
         return json.loads(output)[0]["HashKV"]["hash"]
+
+
+class Putters:
+    """Threads that run `run(number, keys, seed)` until they are to end, and what was acknowledged to them."""
+
+    def begin(self, count, keys, seed):
+        self.acknowledged = {}
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(number, keys, seed)) for number in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def remember(self, key, revision, value):
+        with self.lock:
+            if revision > self.acknowledged.get(key, (0, ""))[0]:
+                self.acknowledged[key] = (revision, value)
+
+    def finish(self):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join(20)
+        return self.acknowledged
 
 
 def decode(raw):

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import threading
 import time
 
 import pytest
@@ -14,17 +13,12 @@ from harness import b64
 CEILING = ["--cluster-version-ceiling", "3.5"]
 
 
-class Writers:
+class Writers(harness.Putters):
     """Threads that put until the member is gone, and remember what was acknowledged."""
 
     def __init__(self, member, count=4, keys=20, seed=1):
         self.member = member
-        self.acknowledged = {}
-        self.lock = threading.Lock()
-        self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(n, keys, seed)) for n in range(count)]
-        for thread in self.threads:
-            thread.start()
+        self.begin(count, keys, seed)
 
     def run(self, number, keys, seed):
         generator = random.Random(f"{seed}-{number}")
@@ -37,14 +31,7 @@ class Writers:
                 revision = self.member.put(key, value)
             except (OSError, AssertionError, ValueError):
                 return
-            with self.lock:
-                if revision > self.acknowledged.get(key, (0, ""))[0]:
-                    self.acknowledged[key] = (revision, value)
-
-    def finish(self):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join(20)
+            self.remember(key, revision, value)
 
 
 def check(member, acknowledged):
