@@ -72,13 +72,6 @@ extension FrontLane {
         }
     }
 
-    /// Whether the wish was still waiting for a leader.
-    func withdraw(_ id: UInt64) -> Bool {
-        guard let position = heldWishes.firstIndex(where: { $0.id == id }) else { return false }
-        heldWishes.remove(at: position)
-        return true
-    }
-
     /// Why a proposal was not applied in time, as far as this member can tell.
     func timeoutError(begun: Instant) -> EtcdError {
         if let elected = leaderElectedAt {

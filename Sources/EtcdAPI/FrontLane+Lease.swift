@@ -2,7 +2,7 @@
 
 import Auth
 package import Base
-package import EtcdWire
+import EtcdWire
 import Lease
 import MVCC
 import Raft
@@ -92,10 +92,7 @@ extension FrontLane {
         renew(query.id, deadline: now + settings.requestTimeout, while: { sink.isOpen }) { [self] outcome in
             switch outcome {
             case .success(let ttl):
-                var writer = WireWriter()
-                writer.field(2, query.id)
-                writer.field(3, ttl)
-                sink.send(message(member.view.latestRevision, writer.bytes))
+                sink.send(message(member.view.latestRevision, LeaseTime.renewed(query.id, ttl: ttl)))
             case .failure(let error): sink.finish(error)
             }
         }
@@ -127,7 +124,7 @@ extension FrontLane {
     }
 
     /// The renewal by the leader itself; nil where this member is none, or has not applied yet what may be the grant.
-    package func renewHere(_ id: LeaseID) -> Result<Int64, EtcdError>? {
+    private func renewHere(_ id: LeaseID) -> Result<Int64, EtcdError>? {
         let status = member.raftStatus
         guard status.lead == settings.memberID, member.appliedIndex >= status.commit else { return nil }
         do throws(LeaseError) {

@@ -1,10 +1,10 @@
 // The maintenance service.
 
-import BBolt
 import Base
+import BBolt
 import EtcdWire
-import MVCC
 import Membership
+import MVCC
 import Raft
 import StateMachine
 import Wire

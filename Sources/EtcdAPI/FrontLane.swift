@@ -453,11 +453,13 @@ package final class FrontLane {
         watches.tick(now)
         runRetries()
         releaseHeldWishes()
+        let held = Set(heldWishes.map(\.id))
         for (id, call) in proposals where call.deadline <= now {
             proposals[id] = nil
-            let error = withdraw(id) ? .waitExceeded : timeoutError(begun: call.begun)
+            let error = held.contains(id) ? .waitExceeded : timeoutError(begun: call.begun)
             if let finish = call.finish { finish(.failure(error), self) } else { call.sink?.finish(error) }
         }
+        if !held.isEmpty { heldWishes.removeAll { !isPending($0.id) } }
         for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
             tally.failedBarriers += 1
             for (read, deadline) in reads where deadline <= now { fail(read, .timeout) }

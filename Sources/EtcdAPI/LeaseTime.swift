@@ -28,6 +28,14 @@ package struct LeaseQuery {
 }
 
 extension LeaseQuery {
+    /// Also the request that keeps a lease alive.
+    package var encoded: Bytes {
+        var writer = WireWriter()
+        writer.field(1, id)
+        writer.field(2, wantsKeys)
+        return writer.bytes
+    }
+
     /// As `/leases/internal` carries it: inside of another message.
     package init(internalRequest bytes: Bytes) throws(WireError) {
         var reader = WireReader(bytes)
@@ -40,11 +48,8 @@ extension LeaseQuery {
 
     /// The same, to be sent.
     package var internalRequest: Bytes {
-        var inner = WireWriter()
-        inner.field(1, id)
-        inner.field(2, wantsKeys)
         var writer = WireWriter()
-        writer.explicit(1, inner.bytes)
+        writer.explicit(1, encoded)
         return writer.bytes
     }
 }
@@ -68,6 +73,14 @@ package struct LeaseTime {
         if query.wantsKeys { for key in lease.sortedKeys { writer.explicit(5, key) } }
         fields = writer.bytes
         isKnown = true
+    }
+
+    /// The fields behind the header of a keepalive's answer.
+    package static func renewed(_ id: LeaseID, ttl: Int64) -> Bytes {
+        var writer = WireWriter()
+        writer.field(2, id)
+        writer.field(3, ttl)
+        return writer.bytes
     }
 
     static func unknown(_ id: LeaseID) -> Bytes {

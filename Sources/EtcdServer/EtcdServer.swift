@@ -1,7 +1,7 @@
 // A member from its settings to its end: directories, lanes, listeners, and an orderly stop.
 
-import BBolt
 import Base
+import BBolt
 import Dispatch
 import EtcdWire
 import FileIO
@@ -35,9 +35,9 @@ package struct ServerStartError: Error, CustomStringConvertible {
 package final class EtcdServer {
     let configuration: ServerConfiguration
     let logger: ServerLogger
-    let group: MultiThreadedEventLoopGroup
+    private let group: MultiThreadedEventLoopGroup
     let loop: any EventLoop
-    var member: NIOLoopBound<MemberLoop>?
+    private var member: NIOLoopBound<MemberLoop>?
     private var listeners: [any Channel] = []
     private var peerListeners: [any Channel] = []
     private let whenRemoved: @Sendable () -> Void
@@ -223,7 +223,8 @@ package final class EtcdServer {
             return (
                 members,
                 try lookup.existingCluster(
-                    members, name: configuration.name, learnersMax: Int(cluster.maxLearners), requestTimeout: .seconds(5) + election * 2),
+                    members, name: configuration.name, learnersMax: Int(cluster.maxLearners),
+                    requestTimeout: TimeAmount(configuration.raft.requestTimeout)),
                 cluster.initialClusterToken
             )
         case .new:

@@ -1,17 +1,17 @@
 // What a member does of its own accord: publishes itself, settles the cluster's version, raises alarms, lets leases
 // expire, compacts on schedule, deletes old files.
 
-import NIOCore
-import Backend
 import Auth
-import MVCC
-import EtcdAPI
-import Lease
+import Backend
 import Base
+import EtcdAPI
 import EtcdWire
 import FileIO
 import Foundation
+import Lease
 import Membership
+import MVCC
+import NIOCore
 import Raft
 import RaftLog
 import Replica
@@ -136,7 +136,6 @@ extension MemberLoop {
     private func published(_ member: Member) {
         guard !monitors.hasPublished, raftStatus.lead != 0 else { return }
         monitors.hasPublished = true
-        let timeout = Duration.seconds(5) + .milliseconds(Int64(configuration.raft.electionMilliseconds) * 2)
         logger.info(
             "published local member to cluster through raft",
             [
@@ -144,7 +143,7 @@ extension MemberLoop {
                 .string(
                     "local-member-attributes",
                     "{Name:\(member.name) ClientURLs:[\(member.clientURLs.joined(separator: " "))]}"),
-                .string("cluster-id", hexadecimal(clusterID)), .duration("publish-timeout", timeout),
+                .string("cluster-id", hexadecimal(clusterID)), .duration("publish-timeout", configuration.raft.requestTimeout),
             ])
         monitors.isReady = true
         logger.info("ready to serve client requests")
@@ -192,7 +191,7 @@ extension MemberLoop {
         replica.apply.state.tokens.expire(now: now)
         // What was published may have been lost with a leader.
         if !monitors.hasPublished, raftStatus.lead != 0,
-            now - monitors.publishedAt >= .nanoseconds(requestTimeout.nanoseconds)
+            now - monitors.publishedAt >= configuration.raft.requestTimeout.duration
         {
             publish(now)
         }

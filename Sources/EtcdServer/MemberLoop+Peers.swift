@@ -1,7 +1,7 @@
 // The member among others: the transport and what comes of it, the changes of the membership, the way out of the cluster.
 
-import BBolt
 import Base
+import BBolt
 import Dispatch
 import EtcdAPI
 import Foundation
@@ -29,12 +29,7 @@ struct PeerSide {
 
 extension MemberLoop {
     var transport: PeerTransport? { peerSide?.transport }
-    var desk: PeerDesk { peerSide?.desk ?? PeerDesk(self) }
-    /// How long a request may take: etcd's formula.
-    var requestTimeout: TimeAmount {
-        .seconds(5) + .milliseconds(Int64(configuration.raft.electionMilliseconds) * 2)
-    }
-    var strangerWait: TimeAmount { .seconds(5) }
+    var requestTimeout: TimeAmount { TimeAmount(configuration.raft.requestTimeout) }
 
     /// Before the first turn: members are added as the log and the file name them.
     func startPeers(tls: PeerTLS?, remotes: [Member]) {

@@ -4,22 +4,22 @@
 // Everything happens in turns. A turn takes what has come in, runs the lanes until they are quiet, hands out what they
 // ask for, and writes each connection's answers with one system call.
 
-import NIOPosix
-import PeerTransport
 import Auth
-import BBolt
 import Backend
 import Base
+import BBolt
 import Credentials
 import EtcdAPI
 import EtcdWire
 import Foundation
 import FrontDoor
 import Lease
-import MVCC
 import Membership
 import Metrics
+import MVCC
 import NIOCore
+import NIOPosix
+import PeerTransport
 import Raft
 import Replica
 import ServerConfiguration
@@ -149,7 +149,7 @@ final class MemberLoop {
         lane = FrontLane(
             FrontSettings(
                 clusterID: clusterID, memberID: memberID, requestBytesMax: Int(requests.maxRequestBytes),
-                transactionOperationsMax: Int(requests.maxTxnOps), requestTimeout: .seconds(5) + election * 2,
+                transactionOperationsMax: Int(requests.maxTxnOps), requestTimeout: configuration.raft.requestTimeout.duration,
                 quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
                 electionTimeout: election,
                 watchProgressInterval: .nanoseconds(requests.watchProgressNotifyInterval.nanoseconds),

@@ -3,8 +3,8 @@
 import Base
 import EtcdAPI
 import EtcdWire
-import MVCC
 import Membership
+import MVCC
 import Raft
 import StateMachine
 
@@ -119,13 +119,7 @@ struct HTTPRouter {
 
     private func version(_ request: HTTPRequest, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
         guard isGet(request, responder) else { return }
-        let cluster = member.membership.clusterVersion?.description ?? "not_decided"
-        let storage = member.storageVersion?.description ?? "unknown"
-        let json = JSONValue.object([
-            "etcdserver": .string(SemanticVersion.server.description), "etcdcluster": .string(cluster),
-            "storage": .string(storage),
-        ])
-        responder.respond(200, [("content-type", "application/json")] + cors, Bytes(json.encoded))
+        responder.respond(200, [("content-type", "application/json")] + cors, member.versionReport)
     }
 
     private func health(_ request: HTTPRequest, _ responder: any HTTPResponder) {

@@ -118,6 +118,11 @@ package struct RaftConfiguration: Sendable, Equatable {
     /// Longest election timeout that makes sense for a cluster around the globe.
     package static let electionMillisecondsMaximum: UInt64 = 50_000
 
+    /// How long a request may take: etcd's formula, with room for two elections.
+    package var requestTimeout: GoDuration {
+        .milliseconds(5_000 + 2 * Int64(clamping: electionMilliseconds))
+    }
+
     package var electionTicks: Int {
         heartbeatMilliseconds == 0 ? 0 : Int(clamping: electionMilliseconds / heartbeatMilliseconds)
     }

@@ -4,12 +4,13 @@
 import Base
 import EtcdAPI
 import EtcdWire
-import MVCC
 import Membership
+import MVCC
 import NIOCore
 import NIOHTTP1
 import PeerTransport
 import Raft
+import ServerConfiguration
 import ServerLog
 
 /// Confined to the member's loop.
@@ -44,7 +45,7 @@ final class CorruptionMonitor {
         let local = LogField.string("local-member-id", hexadecimal(member.memberID))
         member.logger.info(
             "starting initial corruption check",
-            [local, .duration("timeout", .nanoseconds(member.requestTimeout.nanoseconds))])
+            [local, .duration("timeout", member.configuration.raft.requestTimeout)])
         hashHere { [self] outcome in
             guard case .success(let own) = outcome else {
                 return done("\(hexadecimal(member.memberID)) failed to fetch hash")
@@ -154,7 +155,7 @@ final class CorruptionMonitor {
             "starting compact hash check",
             [
                 .string("local-member-id", hexadecimal(member.memberID)),
-                .duration("timeout", .nanoseconds(member.requestTimeout.nanoseconds)),
+                .duration("timeout", member.configuration.raft.requestTimeout),
             ])
         isChecking = true
         checkCompactions(Array(pending)[...], checked: 0)

@@ -1,13 +1,12 @@
 // Carries questions to the leader, over its peer URLs one after the other.
 
-import Raft
 import Base
 import EtcdAPI
 import Membership
 import NIOCore
 import NIOHTTP1
 import PeerTransport
-import Wire
+import Raft
 
 /// Confined to the member's loop.
 final class LeaderErrands {
@@ -20,21 +19,14 @@ final class LeaderErrands {
     }
 
     func run(_ token: UInt64, _ errand: LeaderErrand) {
-        let lead = member.raftStatus.lead
-        let urls = member.membership.member(lead)?.peerURLs.compactMap { PeerURL($0) } ?? []
-        attempt(token, errand, urls[...])
-    }
-
-    private func attempt(_ token: UInt64, _ errand: LeaderErrand, _ urls: ArraySlice<PeerURL>) {
-        guard let url = urls.first, let client = member.transport?.client else { return finish(token, .unreachable) }
+        guard let client = member.transport?.client else { return finish(token, .unreachable) }
+        let urls = member.membership.member(member.raftStatus.lead)?.peerURLs ?? []
         let request = PeerErrandRequest(errand)
-        client.request("POST", url, path: request.path, headers: request.headers, body: request.body, timeout: Self.timeout)
-            .assumeIsolated().whenComplete { [weak self] result in
-                switch result {
-                case .success(let response): self?.finish(token, .answered(status: response.status, body: response.body))
-                case .failure: self?.attempt(token, errand, urls.dropFirst())
-                }
-            }
+        client.request(
+            "POST", oneOf: urls, path: request.path, headers: request.headers, body: request.body, timeout: Self.timeout
+        ) { [weak self] response in
+            self?.finish(token, response.map { .answered(status: $0.status, body: $0.body) } ?? .unreachable)
+        }
     }
 
     private func finish(_ token: UInt64, _ answer: LeaderAnswer) {
@@ -56,9 +48,7 @@ private struct PeerErrandRequest {
         switch errand {
         case .renewLease(let id):
             path = "/leases"
-            var writer = WireWriter()
-            writer.field(1, id)
-            body = writer.bytes
+            body = LeaseQuery(id, wantsKeys: false).encoded
         case .timeToLive(let id, let wantsKeys):
             path = "/leases/internal"
             body = LeaseQuery(id, wantsKeys: wantsKeys).internalRequest

@@ -18,23 +18,11 @@ struct MemberSurvey {
     ) {
         let collection = Collection(members, done)
         for (position, member) in members.enumerated() {
-            attempt(member.peerURLs.compactMap { PeerURL($0) }[...], method, path, headers, body) {
+            client.request(method, oneOf: member.peerURLs, path: path, headers: headers, body: body, timeout: timeout) {
                 collection.take(position, $0)
             }
         }
         if members.isEmpty { done([]) }
-    }
-
-    private func attempt(
-        _ urls: ArraySlice<PeerURL>, _ method: String, _ path: String, _ headers: HTTPHeaders, _ body: Bytes,
-        _ done: @escaping (PeerResponse?) -> Void
-    ) {
-        guard let url = urls.first else { return done(nil) }
-        client.request(method, url, path: path, headers: headers, body: body, timeout: timeout).assumeIsolated()
-            .whenComplete { result in
-                if case .success(let response) = result { return done(response) }
-                attempt(urls.dropFirst(), method, path, headers, body, done)
-            }
     }
 
     private final class Collection {
@@ -53,5 +41,25 @@ struct MemberSurvey {
             missing -= 1
             if missing == 0 { done(answers) }
         }
+    }
+}
+
+extension PeerHTTPClient {
+    /// Asks one URL after the other until one answers, whatever it says.
+    /// - Parameter done: told the answer, or nil if there is none; on the event loop.
+    func request(
+        _ method: String, oneOf urls: [String], path: String, headers: HTTPHeaders = [:], body: Bytes = Bytes(),
+        timeout: TimeAmount, _ done: @escaping (PeerResponse?) -> Void
+    ) {
+        guard let first = urls.first else { return done(nil) }
+        let next: () -> Void = { [self] in
+            request(
+                method, oneOf: Array(urls.dropFirst()), path: path, headers: headers, body: body, timeout: timeout, done)
+        }
+        guard let url = PeerURL(first) else { return next() }
+        request(method, url, path: path, headers: headers, body: body, timeout: timeout).assumeIsolated()
+            .whenComplete { result in
+                if case .success(let response) = result { done(response) } else { next() }
+            }
     }
 }

@@ -1,12 +1,12 @@
 // What members ask each other besides raft: who belongs to the cluster, which version, leases, hashes, promotions.
 
-import Lease
-import BBolt
 import Base
+import BBolt
 import EtcdAPI
 import EtcdWire
-import MVCC
+import Lease
 import Membership
+import MVCC
 import NIOHTTP1
 import PeerTransport
 import Raft
@@ -55,14 +55,7 @@ final class PeerDesk {
 
     private func version(_ request: PeerRequest) -> PeerResponse {
         guard request.method == "GET" else { return .methodNotAllowed("GET") }
-        return .json(
-            200,
-            Bytes(
-                JSONValue.object([
-                    "etcdserver": .string(SemanticVersion.server.description),
-                    "etcdcluster": .string(member.membership.clusterVersion?.description ?? "not_decided"),
-                    "storage": .string(member.storageVersion?.description ?? "unknown"),
-                ]).encoded))
+        return .json(200, member.versionReport)
     }
 
     private func downgrade(_ request: PeerRequest, _ reply: PeerReply) {
@@ -130,11 +123,7 @@ final class PeerDesk {
 
     private func renewal(_ query: LeaseQuery) -> PeerResponse {
         do {
-            let ttl = try member.renewLease(query.id)
-            var writer = WireWriter()
-            writer.field(2, query.id)
-            writer.field(3, ttl)
-            return protobuf(writer.bytes)
+            return protobuf(LeaseTime.renewed(query.id, ttl: try member.renewLease(query.id)))
         } catch .notFound {
             return Self.notFound
         } catch {

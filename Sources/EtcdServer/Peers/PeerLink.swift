@@ -1,7 +1,6 @@
 // Between the transport and the member: what comes from other members waits here for the next turn, for it may come in
 // the midst of one.
 
-import ServerConfiguration
 import Base
 import FileIO
 import Membership
@@ -10,6 +9,7 @@ import NIOPosix
 import PeerTransport
 import RaftWire
 import Replica
+import ServerConfiguration
 import ServerLog
 
 /// News from the peer port, in order of arrival.
@@ -68,7 +68,7 @@ final class PeerLink: PeerTransportDelegate {
         }
     }
 
-    func handle(_ request: PeerRequest, reply: PeerReply) { member.desk.answer(request, reply) }
+    func handle(_ request: PeerRequest, reply: PeerReply) { member.peerSide?.desk.answer(request, reply) }
 
     func log(_ line: PeerLogLine) {
         let fields = line.fields.map { field in

@@ -1,13 +1,13 @@
 // The leader's look at the members' versions: it settles the cluster's version, and ends a downgrade that is done.
 
-import EtcdAPI
-import ServerConfiguration
-import Raft
 import Base
+import EtcdAPI
 import EtcdWire
 import Membership
 import NIOCore
 import PeerTransport
+import Raft
+import ServerConfiguration
 import ServerLog
 import StateMachine
 
