@@ -328,7 +328,10 @@ extension Simulation {
             case .defragmented(_, let result):
                 counts.defragmentations += 1
                 member.replica?.committed(result)
-            case .defragmentationFailed(_, let error): note("\(member.name) cannot defragment: \(error)")
+            case .defragmentationFailed(_, let error):
+                note("\(member.name) cannot defragment: \(error)")
+                // A member goes on after that; one without power does not.
+                if member.disk.faults.powerFailsAtOperation != nil { return crash(member, "\(error)") }
             case .pinned(let token, let result): member.replica?.pinned(token, result)
             case .installed(let snapshot, let result):
                 do throws(StateLoadError) {

@@ -79,6 +79,8 @@ struct SimulationTests {
         arguments: [
             // Entries behind a received snapshot were applied before the watchers had heard of it.
             12, 42,
+            // Power that failed in a defragmentation left a member running without a disk.
+            31689,
         ] as [UInt64])
     func regressions(seed: UInt64) {
         let violation = Simulation(.varied(seed: seed)).run().violation
