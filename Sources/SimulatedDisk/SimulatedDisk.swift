@@ -53,6 +53,9 @@ package final class SimulatedDisk: FileSystem {
     /// removals, new directories.
     package var operationCount: Int { state.withLock { $0.operationCount } }
 
+    /// Nothing can be read or written any more until `crash`; whoever lives on this disk is without power, too.
+    package var powerIsOff: Bool { state.withLock { $0.powerIsOff } }
+
     package var synchronizationCount: Int { state.withLock { $0.synchronizationCount } }
 
     package var writeCount: Int { state.withLock { $0.writeCount } }

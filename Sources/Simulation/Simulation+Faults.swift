@@ -165,6 +165,8 @@ extension Simulation {
         for member in members where !member.isRemoved {
             member.isDiskSlow = false
             member.pausedUntil = 0
+            // It may have failed in something whose errors nobody minds.
+            if member.isRunning, member.disk.powerIsOff { crash(member, "power") }
             // Whoever is down may have run out of space, too.
             member.disk.plan(DiskFaults())
             if member.life > 0, !member.isRunning {

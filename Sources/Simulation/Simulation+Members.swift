@@ -331,7 +331,7 @@ extension Simulation {
             case .defragmentationFailed(_, let error):
                 note("\(member.name) cannot defragment: \(error)")
                 // A member goes on after that; one without power does not.
-                if member.disk.faults.powerFailsAtOperation != nil { return crash(member, "\(error)") }
+                if member.disk.powerIsOff { return crash(member, "\(error)") }
             case .pinned(let token, let result): member.replica?.pinned(token, result)
             case .installed(let snapshot, let result):
                 do throws(StateLoadError) {
@@ -346,6 +346,6 @@ extension Simulation {
     }
 
     private func diskFailed(_ member: SimulatedMember, _ text: String) {
-        if member.disk.faults.powerFailsAtOperation != nil { crash(member, text) } else { exit(member, text) }
+        if member.disk.powerIsOff { crash(member, text) } else { exit(member, text) }
     }
 }

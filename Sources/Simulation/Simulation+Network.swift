@@ -120,7 +120,7 @@ extension Simulation {
         } catch {
             report(false)
             note("\(target.name) cannot keep a snapshot: \(error)")
-            if target.disk.faults.powerFailsAtOperation != nil { crash(target, "\(error)") }
+            if target.disk.powerIsOff { crash(target, "\(error)") }
             return
         }
         report(true)
