@@ -24,6 +24,8 @@ let x509: Target.Dependency = .product(name: "X509", package: "swift-certificate
 let swiftASN1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let grpcCore: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -91,7 +93,13 @@ let targets: [Target] = [
          "Wire", "RaftWire", "CResolver", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
          "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
+    // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
+    room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioSSL]),
+    // Layer 11
+    room("CommandLineKit", []),
+    room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", protobuf]),
     // Layer 12
+    program("EtcdctlMain", ["Control"]),
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
@@ -166,7 +174,11 @@ let measuring: [Target] =
 
 let package = Package(
     name: "swift-etcd",
-    products: [.executable(name: "etcd", targets: ["EtcdMain"])],
+    products: [
+        .library(name: "EtcdClient", targets: ["EtcdClient"]),
+        .executable(name: "etcd", targets: ["EtcdMain"]),
+        .executable(name: "etcdctl", targets: ["EtcdctlMain"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.30.0"),
@@ -174,6 +186,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: targets + fuzzing + measuring

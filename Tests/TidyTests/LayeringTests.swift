@@ -70,6 +70,18 @@ struct LayeringTests {
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
+        "EtcdClient": (
+            4,
+            [
+                "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOSSL", "Foundation",
+                "Synchronization",
+            ]
+        ),
+        "CommandLineKit": (11, ["Glibc", "Musl"]),
+        "Control": (
+            11, ["CommandLineKit", "EtcdClient", "EtcdWire", "SwiftProtobuf", "Foundation", "Dispatch", "Synchronization"]
+        ),
+        "EtcdctlMain": (12, ["Control", "Foundation"]),
         "EtcdMain": (12, ["EtcdServer", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]),
     ]
 

@@ -1,0 +1,100 @@
+// Texts as Go's libraries print them, which scripts around etcdctl have come to expect.
+
+import Foundation
+import SwiftProtobuf
+
+/// An id as sixteen hexadecimal digits at least, zeros or blanks in front.
+func hex(_ number: UInt64, width: Int = 0, pad: String = "0") -> String {
+    let digits = String(number, radix: 16)
+    return String(repeating: pad, count: max(0, width - digits.count)) + digits
+}
+
+func leaseText(_ id: Int64) -> String { hex(UInt64(bitPattern: id), width: 16) }
+
+/// A size in decimal units, as `endpoint status` shows it.
+func humanSize(_ bytes: Int64) -> String {
+    guard bytes >= 10 else { return "\(bytes) B" }
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
+    let power = min(units.count - 1, Int((log(Double(bytes)) / log(1000)).rounded(.down)))
+    let value = (Double(bytes) / pow(1000, Double(power)) * 10 + 0.5).rounded(.down) / 10
+    return String(format: value < 10 ? "%.1f %@" : "%.0f %@", value, units[power])
+}
+
+/// A duration as Go prints it: 1m2.5s, 12.3ms, 4µs.
+func goText(_ duration: Duration) -> String {
+    let (seconds, attoseconds) = duration.components
+    let nanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    if nanoseconds == 0 { return "0s" }
+    func trimmed(_ whole: Int64, _ part: Int64, _ digits: Int) -> String {
+        var text = String(part)
+        text = String(repeating: "0", count: digits - text.count) + text
+        while text.hasSuffix("0") { text.removeLast() }
+        return text.isEmpty ? "\(whole)" : "\(whole).\(text)"
+    }
+    if nanoseconds < 1000 { return "\(nanoseconds)ns" }
+    if nanoseconds < 1_000_000 { return trimmed(nanoseconds / 1000, nanoseconds % 1000, 3) + "µs" }
+    if nanoseconds < 1_000_000_000 { return trimmed(nanoseconds / 1_000_000, nanoseconds % 1_000_000, 6) + "ms" }
+    let rest = nanoseconds % 60_000_000_000
+    var text = trimmed(rest / 1_000_000_000, rest % 1_000_000_000, 9) + "s"
+    let minutes = nanoseconds / 60_000_000_000
+    if minutes > 0 { text = "\(minutes % 60)m" + text }
+    if minutes >= 60 { text = "\(minutes / 60)h" + text }
+    return text
+}
+
+/// Bytes as `\x61\x62`.
+func hexText(_ data: Data) -> [UInt8] {
+    Array(data.map { "\\x" + hex(UInt64($0), width: 2) }.joined().utf8)
+}
+
+/// A JSON string with Go's escapes.
+func jsonText(_ text: String) -> String {
+    var out = "\""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\"": out += "\\\""
+        case "\\": out += "\\\\"
+        case "\n": out += "\\n"
+        case "\r": out += "\\r"
+        case "\t": out += "\\t"
+        case "<", ">", "&", "\u{2028}", "\u{2029}": out += "\\u" + hex(UInt64(scalar.value), width: 4)
+        case _ where scalar.value < 0x20: out += "\\u" + hex(UInt64(scalar.value), width: 4)
+        default: out.unicodeScalars.append(scalar)
+        }
+    }
+    return out + "\""
+}
+
+/// A message as Go's encoding/json prints its struct: names of the proto, numbers as numbers, zeros left out.
+func json(_ message: some SwiftProtobuf.Message) throws -> String {
+    var options = JSONEncodingOptions()
+    options.alwaysPrintInt64sAsNumbers = true
+    options.alwaysPrintEnumsAsInts = true
+    options.preserveProtoFieldNames = true
+    let text = try message.jsonString(options: options)
+    // The three signs stand in strings only; Go writes them as escapes.
+    return text.replacingOccurrences(of: "<", with: "\\u003c").replacingOccurrences(of: ">", with: "\\u003e")
+        .replacingOccurrences(of: "&", with: "\\u0026")
+}
+
+/// A table in a frame of lines.
+func table(_ header: [String], _ rows: [[String]]) -> String {
+    let titles = header.map { $0.uppercased().replacingOccurrences(of: "_", with: " ") }
+    let widths = titles.indices.map { column in
+        max(titles[column].count, rows.map { $0[column].count }.max() ?? 0)
+    }
+    func line(_ left: String, _ middle: String, _ right: String) -> String {
+        left + widths.map { String(repeating: "─", count: $0 + 2) }.joined(separator: middle) + right + "\n"
+    }
+    func blanks(_ count: Int) -> String { String(repeating: " ", count: count) }
+    let head = zip(titles, widths).map { title, width -> String in
+        let free = width - title.count
+        return " " + blanks(free / 2) + title + blanks(free - free / 2) + " "
+    }
+    var text = line("┌", "┬", "┐") + "│" + head.joined(separator: "│") + "│\n"
+    if !rows.isEmpty { text += line("├", "┼", "┤") }
+    for row in rows {
+        text += "│" + zip(row, widths).map { " " + blanks($1 - $0.count) + $0 + " " }.joined(separator: "│") + "│\n"
+    }
+    return text + line("└", "┴", "┘")
+}

@@ -1,0 +1,119 @@
+// What can go wrong with a call: the server's own answers with etcd's texts, and what happened on the way to it.
+
+import GRPCCore
+import NIOCore
+
+/// A failed call.
+public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// gRPC's status codes.
+    public enum Code: Int, Sendable, Hashable {
+        case cancelled = 1, unknown, invalidArgument, deadlineExceeded, notFound, alreadyExists, permissionDenied
+        case resourceExhausted, failedPrecondition, aborted, outOfRange, unimplemented, internalError, unavailable
+        case dataLoss, unauthenticated
+
+        /// The name as etcd's logs spell it.
+        public var name: String {
+            switch self {
+            case .cancelled: "Canceled"
+            case .unknown: "Unknown"
+            case .invalidArgument: "InvalidArgument"
+            case .deadlineExceeded: "DeadlineExceeded"
+            case .notFound: "NotFound"
+            case .alreadyExists: "AlreadyExists"
+            case .permissionDenied: "PermissionDenied"
+            case .resourceExhausted: "ResourceExhausted"
+            case .failedPrecondition: "FailedPrecondition"
+            case .aborted: "Aborted"
+            case .outOfRange: "OutOfRange"
+            case .unimplemented: "Unimplemented"
+            case .internalError: "Internal"
+            case .unavailable: "Unavailable"
+            case .dataLoss: "DataLoss"
+            case .unauthenticated: "Unauthenticated"
+            }
+        }
+    }
+
+    /// How far the call came.
+    public enum Stage: Sendable, Hashable {
+        /// It never left: nothing was connected. Repeating it is always safe.
+        case notSent
+        /// The connection broke while it was under way: the server may or may not have done it.
+        case underWay
+        /// The server answered.
+        case answered
+        /// The client itself refused or gave up.
+        case local
+    }
+
+    public let code: Code
+    /// etcd's text, such as `etcdserver: key not found`.
+    public let message: String
+    public let stage: Stage
+    /// For a watch that asked for history which is gone: the oldest revision there is.
+    public var compactRevision: Int64?
+
+    public init(code: Code, message: String, stage: Stage = .local) {
+        self.code = code
+        self.message = message
+        self.stage = stage
+    }
+
+    public var description: String { message }
+
+    /// As etcd's logs print it.
+    public var logDescription: String { "rpc error: code = \(code.name) desc = \(message)" }
+
+    init(transport error: any Error, endpoint: Endpoint) {
+        if let error = error as? ClientError {
+            self = error
+            return
+        }
+        guard let error = error as? RPCError else {
+            self.init(
+                code: error is CancellationError ? .cancelled : .unknown,
+                message: error is CancellationError ? "context canceled" : String(describing: error))
+            return
+        }
+        let code = Code(rawValue: error.code.rawValue) ?? .unknown
+        let text = error.message
+        let unsent =
+            text.hasPrefix("Channel is") || text.hasPrefix("channel is") || text.hasPrefix("subchannel is")
+            || text.hasPrefix("Failed to resolve") || text.hasPrefix("Transport is") || text.hasPrefix("Could not establish")
+        if code == .unavailable, unsent {
+            let reason = Self.reason(error.cause) ?? "connect: connection refused"
+            self.init(
+                code: code,
+                message: "connection error: desc = \"transport: Error while dialing: dial tcp \(endpoint.hostAndPort): \(reason)\"",
+                stage: .notSent)
+        } else if code == .unavailable, text.hasPrefix("Stream unexpectedly") || text.contains("connection") && !text.hasPrefix("etcdserver") {
+            self.init(code: code, message: "error reading from server: EOF", stage: .underWay)
+        } else if code == .deadlineExceeded, !text.hasPrefix("etcdserver") {
+            self.init(code: code, message: "context deadline exceeded")
+        } else if code == .cancelled, !text.hasPrefix("etcdserver") {
+            self.init(code: code, message: "context canceled")
+        } else {
+            self.init(code: code, message: text, stage: .answered)
+        }
+    }
+
+    /// The innermost reason of a failed connection, in the words of the operating system.
+    private static func reason(_ cause: (any Error)?) -> String? {
+        var current = cause
+        while let error = current {
+            if let rpc = error as? RPCError {
+                current = rpc.cause
+                continue
+            }
+            let text = String(describing: error)
+            if text.contains("errno: 111") || text.lowercased().contains("connection refused") {
+                return "connect: connection refused"
+            }
+            if text.contains("CERTIFICATE_VERIFY_FAILED") || text.contains("unableToValidateCertificate") {
+                return "authentication handshake failed: tls: failed to verify certificate: \(text)"
+            }
+            return text
+        }
+        return nil
+    }
+}

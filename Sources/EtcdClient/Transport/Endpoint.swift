@@ -1,0 +1,84 @@
+// Where a member listens, as people write it: host:port, http(s)://host:port, unix://path.
+
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import NIOCore
+
+/// A member's client address.
+package struct Endpoint: Sendable, Hashable {
+    package enum Address: Sendable, Hashable {
+        case host(String, port: Int)
+        case socket(path: String)
+    }
+
+    /// What the endpoint was given as.
+    package let text: String
+    package let address: Address
+    /// Whether the scheme asks for TLS; nil where there is no scheme.
+    package let isSecure: Bool?
+
+    /// etcd's port for clients.
+    static let defaultPort = 2379
+
+    package init(_ text: String) {
+        self.text = text
+        var rest = Substring(text)
+        var secure: Bool?
+        if let scheme = rest.range(of: "://") {
+            let name = rest[..<scheme.lowerBound]
+            rest = rest[scheme.upperBound...]
+            secure = name == "https" || name == "unixs" ? true : false
+            if name == "unix" || name == "unixs" {
+                address = .socket(path: String(rest))
+                isSecure = name == "unixs"
+                return
+            }
+        } else if rest.hasPrefix("unix:") {
+            address = .socket(path: String(rest.dropFirst(5)))
+            isSecure = false
+            return
+        }
+        isSecure = secure
+        if let slash = rest.firstIndex(of: "/") { rest = rest[..<slash] }
+        var host = String(rest)
+        var port = Self.defaultPort
+        if let colon = rest.lastIndex(of: ":"), let number = Int(rest[rest.index(after: colon)...]) {
+            host = String(rest[..<colon])
+            port = number
+        }
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        address = .host(host, port: port)
+    }
+
+    /// Without the scheme, as messages about connections name it.
+    package var hostAndPort: String {
+        switch address {
+        case .host(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .socket(let path): path
+        }
+    }
+
+    var target: any ResolvableTarget {
+        switch address {
+        case .socket(let path): return .unixDomainSocket(path: path)
+        case .host(let host, let port):
+            // Numbers need no name service, and a certificate is then checked against the address itself.
+            if let parsed = try? NIOCore.SocketAddress(ipAddress: host, port: port) {
+                if case .v6 = parsed { return .ipv6(address: host, port: port) }
+                return .ipv4(address: host, port: port)
+            }
+            return .dns(host: host, port: port)
+        }
+    }
+}
+
+extension Substring {
+    fileprivate func range(of separator: String) -> Range<Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(separator) { return start..<index(start, offsetBy: separator.count) }
+            start = index(after: start)
+        }
+        return nil
+    }
+}
