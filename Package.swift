@@ -26,6 +26,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let grpcCore: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
 let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
+let asyncAlgorithms: Target.Dependency = .product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -94,7 +95,7 @@ let targets: [Target] = [
          "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
-    room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioSSL]),
+    room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioSSL, asyncAlgorithms]),
     // Layer 11
     room("CommandLineKit", []),
     room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", protobuf]),
@@ -140,6 +141,7 @@ let targets: [Target] = [
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
+    tests("EtcdClientTests", ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport]),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
 ]
@@ -188,6 +190,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
+        .package(url: "https://github.com/apple/swift-async-algorithms.git", from: "1.0.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: targets + fuzzing + measuring

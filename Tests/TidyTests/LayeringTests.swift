@@ -73,8 +73,8 @@ struct LayeringTests {
         "EtcdClient": (
             4,
             [
-                "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOSSL", "Foundation",
-                "Synchronization",
+                "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOSSL", "AsyncAlgorithms",
+                "Foundation", "Synchronization",
             ]
         ),
         "CommandLineKit": (11, ["Glibc", "Musl"]),

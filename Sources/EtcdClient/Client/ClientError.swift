@@ -64,37 +64,61 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
     /// As etcd's logs print it.
     public var logDescription: String { "rpc error: code = \(code.name) desc = \(message)" }
 
-    init(transport error: any Error, endpoint: Endpoint) {
+    /// Whether the same question may find a better answer elsewhere or later: a member or its connection went away.
+    var isTransient: Bool { code == .unavailable || (code == .internalError && stage != .local) }
+
+    /// What the gRPC library reports, in etcd's words.
+    /// - Parameter wasHanded: whether any part of the message was given to a connection. It comes from the call itself
+    ///   (``Handing``); the library's texts decide only over words.
+    init(transport error: any Error, endpoint: Endpoint, wasHanded: Bool) {
         if let error = error as? ClientError {
             self = error
+            return
+        }
+        if error is RuntimeError, !wasHanded {
+            // The channel was closed between its choice and the call.
+            self = .notConnected(to: endpoint, reason: "the connection is closing")
             return
         }
         guard let error = error as? RPCError else {
             self.init(
                 code: error is CancellationError ? .cancelled : .unknown,
-                message: error is CancellationError ? "context canceled" : String(describing: error))
+                message: error is CancellationError ? "context canceled" : String(describing: error)
+            )
             return
         }
         let code = Code(rawValue: error.code.rawValue) ?? .unknown
-        let text = error.message
-        let unsent =
-            text.hasPrefix("Channel is") || text.hasPrefix("channel is") || text.hasPrefix("subchannel is")
-            || text.hasPrefix("Failed to resolve") || text.hasPrefix("Transport is") || text.hasPrefix("Could not establish")
-        if code == .unavailable, unsent {
-            let reason = Self.reason(error.cause) ?? "connect: connection refused"
-            self.init(
-                code: code,
-                message: "connection error: desc = \"transport: Error while dialing: dial tcp \(endpoint.hostAndPort): \(reason)\"",
-                stage: .notSent)
-        } else if code == .unavailable, text.hasPrefix("Stream unexpectedly") || text.contains("connection") && !text.hasPrefix("etcdserver") {
+        let isOfServer = wasHanded && Self.serverPrefixes.contains { error.message.hasPrefix($0) }
+        if isOfServer {
+            self.init(code: code, message: error.message, stage: .answered)
+        } else if !wasHanded, code == .unavailable || code == .failedPrecondition {
+            self = .notConnected(to: endpoint, reason: Self.reason(error.cause) ?? "connect: connection refused")
+        } else if !wasHanded, code == .unknown, !(error.cause is CancellationError) {
+            // The library wraps what goes wrong while a stream is opened.
+            self = .notConnected(to: endpoint, reason: Self.reason(error) ?? error.message)
+        } else if code == .unavailable,
+            error.message.hasPrefix("Stream unexpectedly") || error.message.contains("connection")
+        {
             self.init(code: code, message: "error reading from server: EOF", stage: .underWay)
-        } else if code == .deadlineExceeded, !text.hasPrefix("etcdserver") {
+        } else if code == .deadlineExceeded {
             self.init(code: code, message: "context deadline exceeded")
-        } else if code == .cancelled, !text.hasPrefix("etcdserver") {
-            self.init(code: code, message: "context canceled")
+        } else if code == .cancelled || error.cause is CancellationError {
+            self.init(code: .cancelled, message: "context canceled")
         } else {
-            self.init(code: code, message: text, stage: .answered)
+            self.init(code: code, message: error.message, stage: .answered)
         }
+    }
+
+    /// How the sentences begin that etcd's members answer with.
+    private static let serverPrefixes = ["etcdserver", "auth:", "mvcc:", "lease", "election"]
+
+    static func notConnected(to endpoint: Endpoint, reason: String) -> ClientError {
+        ClientError(
+            code: .unavailable,
+            message:
+                "connection error: desc = \"transport: Error while dialing: dial tcp \(endpoint.hostAndPort): \(reason)\"",
+            stage: .notSent
+        )
     }
 
     /// The innermost reason of a failed connection, in the words of the operating system.

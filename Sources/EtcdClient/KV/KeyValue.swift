@@ -16,11 +16,14 @@ public struct KeyValue: Sendable, Hashable {
     /// The lease it is attached to; 0 for none.
     public var lease: Int64
 
+    /// The key as text; bytes that are no UTF-8 become replacement characters.
+    public var name: String { String(decoding: key, as: UTF8.self) }
+
     /// The value as text; bytes that are no UTF-8 become replacement characters.
     public var text: String { String(decoding: value, as: UTF8.self) }
 
-    init(_ message: Mvccpb_KeyValue) {
-        key = Array(message.key)
+    init(_ message: Mvccpb_KeyValue, strips: Int = 0) {
+        key = Array(message.key.dropFirst(strips))
         value = Array(message.value)
         createRevision = message.createRevision
         modRevision = message.modRevision
@@ -33,6 +36,7 @@ public struct KeyValue: Sendable, Hashable {
 public struct ResponseHeader: Sendable, Hashable {
     public let clusterID: UInt64
     public let memberID: UInt64
+    /// The store's revision when the request was done.
     public let revision: Int64
     public let raftTerm: UInt64
 
@@ -41,26 +45,5 @@ public struct ResponseHeader: Sendable, Hashable {
         memberID = message.memberID
         revision = message.revision
         raftTerm = message.raftTerm
-    }
-}
-
-/// Which keys are meant.
-public enum KeyRange: Sendable, Hashable {
-    case key(String)
-    /// All keys that begin with this; all keys if it is empty.
-    case prefix(String)
-    /// From the first, up to but without the second.
-    case range(String, String)
-    /// All keys from this on.
-    case from(String)
-
-    var ends: (key: Data, end: Data) {
-        switch self {
-        case .key(let key): (Data(key.utf8), Data())
-        case .prefix(""), .from(""): (Data([0]), Data([0]))
-        case .prefix(let prefix): (Data(prefix.utf8), Data(prefixEnd(Array(prefix.utf8))))
-        case .range(let key, let end): (Data(key.utf8), Data(end.utf8))
-        case .from(let key): (Data(key.utf8), Data([0]))
-        }
     }
 }

@@ -1,4 +1,4 @@
-// Where a member listens, as people write it: host:port, http(s)://host:port, unix://path.
+// Where a member listens, as people write it: host:port, [address]:port, http(s)://host:port, unix(s)://path.
 
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
@@ -6,6 +6,15 @@ import NIOCore
 
 /// A member's client address.
 package struct Endpoint: Sendable, Hashable {
+    package static func == (one: Endpoint, other: Endpoint) -> Bool {
+        one.address == other.address && one.isSecure == other.isSecure
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(address)
+        hasher.combine(isSecure)
+    }
+
     package enum Address: Sendable, Hashable {
         case host(String, port: Int)
         case socket(path: String)
@@ -33,18 +42,20 @@ package struct Endpoint: Sendable, Hashable {
                 isSecure = name == "unixs"
                 return
             }
-        } else if rest.hasPrefix("unix:") {
-            address = .socket(path: String(rest.dropFirst(5)))
-            isSecure = false
+        } else if rest.hasPrefix("unix:") || rest.hasPrefix("unixs:") {
+            isSecure = rest.hasPrefix("unixs:")
+            address = .socket(path: String(rest[rest.index(after: rest.firstIndex(of: ":") ?? rest.startIndex)...]))
             return
         }
         isSecure = secure
         if let slash = rest.firstIndex(of: "/") { rest = rest[..<slash] }
         var host = String(rest)
         var port = Self.defaultPort
-        if let colon = rest.lastIndex(of: ":"), let number = Int(rest[rest.index(after: colon)...]) {
+        // A bare IPv6 address is all host; with a port it stands in brackets.
+        let isBareAddress = !rest.hasPrefix("[") && rest.filter { $0 == ":" }.count > 1
+        if !isBareAddress, let colon = rest.lastIndex(of: ":"), let number = UInt16(rest[rest.index(after: colon)...]) {
             host = String(rest[..<colon])
-            port = number
+            port = Int(number)
         }
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         address = .host(host, port: port)
@@ -56,6 +67,12 @@ package struct Endpoint: Sendable, Hashable {
         case .host(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         case .socket(let path): path
         }
+    }
+
+    /// What a socket's member is called where a host would be named, as in its certificate; nil where there is a host.
+    var authorityOfSocket: String? {
+        if case .socket = address { return "localhost" }
+        return nil
     }
 
     var target: any ResolvableTarget {

@@ -16,6 +16,9 @@ package struct RPCMethod<Request: SwiftProtobuf.Message, Response: SwiftProtobuf
         self.isRepeatable = repeatable
     }
 
+    /// The same method for a request of which the caller knows that repeating it does no harm.
+    package var asRepeatable: Self { Self(service, name, repeatable: true) }
+
     /// The path as HTTP/2 carries it.
     package var path: String { "/\(service)/\(name)" }
 }
@@ -59,11 +62,13 @@ extension RPCMethod where Request == Etcdserverpb_LeaseRevokeRequest, Response =
     package static var leaseRevoke: Self { Self("etcdserverpb.Lease", "LeaseRevoke") }
 }
 
-extension RPCMethod where Request == Etcdserverpb_LeaseKeepAliveRequest, Response == Etcdserverpb_LeaseKeepAliveResponse {
+extension RPCMethod
+where Request == Etcdserverpb_LeaseKeepAliveRequest, Response == Etcdserverpb_LeaseKeepAliveResponse {
     package static var leaseKeepAlive: Self { Self("etcdserverpb.Lease", "LeaseKeepAlive") }
 }
 
-extension RPCMethod where Request == Etcdserverpb_LeaseTimeToLiveRequest, Response == Etcdserverpb_LeaseTimeToLiveResponse {
+extension RPCMethod
+where Request == Etcdserverpb_LeaseTimeToLiveRequest, Response == Etcdserverpb_LeaseTimeToLiveResponse {
     package static var leaseTimeToLive: Self { Self("etcdserverpb.Lease", "LeaseTimeToLive", repeatable: true) }
 }
 
@@ -147,19 +152,23 @@ extension RPCMethod where Request == Etcdserverpb_AuthUserListRequest, Response 
     package static var userList: Self { Self("etcdserverpb.Auth", "UserList", repeatable: true) }
 }
 
-extension RPCMethod where Request == Etcdserverpb_AuthUserDeleteRequest, Response == Etcdserverpb_AuthUserDeleteResponse {
+extension RPCMethod
+where Request == Etcdserverpb_AuthUserDeleteRequest, Response == Etcdserverpb_AuthUserDeleteResponse {
     package static var userDelete: Self { Self("etcdserverpb.Auth", "UserDelete") }
 }
 
-extension RPCMethod where Request == Etcdserverpb_AuthUserChangePasswordRequest, Response == Etcdserverpb_AuthUserChangePasswordResponse {
+extension RPCMethod
+where Request == Etcdserverpb_AuthUserChangePasswordRequest, Response == Etcdserverpb_AuthUserChangePasswordResponse {
     package static var userChangePassword: Self { Self("etcdserverpb.Auth", "UserChangePassword") }
 }
 
-extension RPCMethod where Request == Etcdserverpb_AuthUserGrantRoleRequest, Response == Etcdserverpb_AuthUserGrantRoleResponse {
+extension RPCMethod
+where Request == Etcdserverpb_AuthUserGrantRoleRequest, Response == Etcdserverpb_AuthUserGrantRoleResponse {
     package static var userGrantRole: Self { Self("etcdserverpb.Auth", "UserGrantRole") }
 }
 
-extension RPCMethod where Request == Etcdserverpb_AuthUserRevokeRoleRequest, Response == Etcdserverpb_AuthUserRevokeRoleResponse {
+extension RPCMethod
+where Request == Etcdserverpb_AuthUserRevokeRoleRequest, Response == Etcdserverpb_AuthUserRevokeRoleResponse {
     package static var userRevokeRole: Self { Self("etcdserverpb.Auth", "UserRevokeRole") }
 }
 
@@ -175,14 +184,18 @@ extension RPCMethod where Request == Etcdserverpb_AuthRoleListRequest, Response 
     package static var roleList: Self { Self("etcdserverpb.Auth", "RoleList", repeatable: true) }
 }
 
-extension RPCMethod where Request == Etcdserverpb_AuthRoleDeleteRequest, Response == Etcdserverpb_AuthRoleDeleteResponse {
+extension RPCMethod
+where Request == Etcdserverpb_AuthRoleDeleteRequest, Response == Etcdserverpb_AuthRoleDeleteResponse {
     package static var roleDelete: Self { Self("etcdserverpb.Auth", "RoleDelete") }
 }
 
-extension RPCMethod where Request == Etcdserverpb_AuthRoleGrantPermissionRequest, Response == Etcdserverpb_AuthRoleGrantPermissionResponse {
+extension RPCMethod
+where Request == Etcdserverpb_AuthRoleGrantPermissionRequest, Response == Etcdserverpb_AuthRoleGrantPermissionResponse {
     package static var roleGrantPermission: Self { Self("etcdserverpb.Auth", "RoleGrantPermission") }
 }
 
-extension RPCMethod where Request == Etcdserverpb_AuthRoleRevokePermissionRequest, Response == Etcdserverpb_AuthRoleRevokePermissionResponse {
+extension RPCMethod
+where Request == Etcdserverpb_AuthRoleRevokePermissionRequest, Response == Etcdserverpb_AuthRoleRevokePermissionResponse
+{
     package static var roleRevokePermission: Self { Self("etcdserverpb.Auth", "RoleRevokePermission") }
 }

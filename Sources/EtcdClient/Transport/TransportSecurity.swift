@@ -19,8 +19,11 @@ public struct TransportSecurity: Sendable, Hashable {
     public var skipsVerification: Bool
 
     public init(
-        trustedAuthorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil,
-        serverName: String? = nil, skipsVerification: Bool = false
+        trustedAuthorityFile: String? = nil,
+        certificateFile: String? = nil,
+        keyFile: String? = nil,
+        serverName: String? = nil,
+        skipsVerification: Bool = false
     ) {
         self.trustedAuthorityFile = trustedAuthorityFile
         self.certificateFile = certificateFile

@@ -3,7 +3,6 @@
 
 package import EtcdWire
 import SwiftProtobuf
-import Synchronization
 
 extension Client {
     /// How long to wait between two streams of one watch.
@@ -13,18 +12,32 @@ extension Client {
     /// - Parameter requests: further requests on the same stream, such as for progress.
     /// - Throws: ``ClientError``; with `compactRevision` if the start is compacted.
     package func watch(
-        _ create: Etcdserverpb_WatchCreateRequest, requests: AsyncStream<Etcdserverpb_WatchRequest>? = nil,
+        _ create: Etcdserverpb_WatchCreateRequest,
+        requests: AsyncStream<Etcdserverpb_WatchRequest>? = nil,
         receive: @escaping @Sendable (Etcdserverpb_WatchResponse) async throws -> Void
     ) async throws(ClientError) {
-        let next = Mutex(create.startRevision)
-        let pass = WatchPass(next: next)
+        try await watch(
+            create,
+            progress: WatchProgress(startRevision: create.startRevision),
+            requests: requests,
+            receive: receive
+        )
+    }
+
+    func watch(
+        _ create: Etcdserverpb_WatchCreateRequest,
+        progress: WatchProgress,
+        requests: AsyncStream<Etcdserverpb_WatchRequest>? = nil,
+        receive: @escaping @Sendable (Etcdserverpb_WatchResponse) async throws -> Void
+    ) async throws(ClientError) {
+        let renewed = Answer<Bool>()
         while true {
             do throws(ClientError) {
                 try await stream(
                     .watch,
                     send: { writer in
                         var request = create
-                        request.startRevision = pass.revision
+                        request.startRevision = progress.beginStream()
                         try await writer.write(.with { $0.createRequest = request })
                         if let requests {
                             for await request in requests { try await writer.write(request) }
@@ -33,15 +46,27 @@ extension Client {
                     },
                     receive: { response in
                         if response.canceled {
-                            try await receive(response)
-                            throw Client.failure(of: response)
+                            let failure = Client.failure(of: response)
+                            // A token that ended is no end of the watch.
+                            if !(failure.refusesToken && self.canRenewToken && renewed.value != true) {
+                                try await receive(response)
+                            }
+                            throw failure
                         }
-                        pass.saw(response)
-                        if !response.created { try await receive(response) }
-                    })
+                        renewed.value = false
+                        let fresh = progress.saw(response)
+                        let isOnlyRepetition = fresh.events.isEmpty && !response.events.isEmpty
+                        if !response.created, !isOnlyRepetition { try await receive(fresh) }
+                    }
+                )
                 if Task.isCancelled { throw ClientError(code: .cancelled, message: "context canceled") }
             } catch {
-                guard error.code == .unavailable, !Task.isCancelled else { throw error }
+                if Task.isCancelled { throw error }
+                if error.refusesToken, canRenewToken, renewed.value != true {
+                    renewed.value = true
+                } else if !error.isTransient {
+                    throw error
+                }
             }
             try? await Task.sleep(for: Self.resumePause)
         }
@@ -50,33 +75,18 @@ extension Client {
     static func failure(of response: Etcdserverpb_WatchResponse) -> ClientError {
         if response.compactRevision != 0 {
             var error = ClientError(
-                code: .outOfRange, message: "etcdserver: mvcc: required revision has been compacted", stage: .answered)
+                code: .outOfRange,
+                message: "etcdserver: mvcc: required revision has been compacted",
+                stage: .answered
+            )
             error.compactRevision = response.compactRevision
             return error
         }
         let reason = response.cancelReason
         return ClientError(
-            code: .cancelled, message: reason.isEmpty ? "etcdserver: mvcc: required revision is a future revision" : reason,
-            stage: .answered)
-    }
-}
-
-/// Where a watch has come to.
-private final class WatchPass: Sendable {
-    private let next: Mutex<Int64>
-
-    init(next: consuming Mutex<Int64>) { self.next = next }
-
-    var revision: Int64 { next.withLock { $0 } }
-
-    func saw(_ response: Etcdserverpb_WatchResponse) {
-        next.withLock { next in
-            if let last = response.events.last {
-                // A fragment's later parts have the same revision: it counts as seen with its last part.
-                if !response.fragment { next = last.kv.modRevision + 1 }
-            } else if response.header.revision > 0, !response.created || next == 0 {
-                next = max(next, response.header.revision + 1)
-            }
-        }
+            code: .cancelled,
+            message: reason.isEmpty ? "etcdserver: mvcc: required revision is a future revision" : reason,
+            stage: .answered
+        )
     }
 }
