@@ -63,7 +63,7 @@ struct BalancerTests {
         #expect(KeyRange.all.prefixed(part) == .range("p/", "p0"))
         #expect(KeyRange.from("b").prefixed(part) == .range("p/b", "p0"))
         #expect(KeyRange.prefix("b").prefixed(part) == .range("p/b", "p/c"))
-        #expect(KeyRange.prefix([0xFF, 0xFF]).end == [0])
+        #expect(KeyRange.prefix([0xFF, 0xFF] as [UInt8]).end == [0])
         #expect(KeyRange.prefix("b").contains(Array("bz".utf8)) && !KeyRange.prefix("b").contains(Array("c".utf8)))
     }
 }

@@ -11,7 +11,7 @@ struct EverydayTests {
         let member = try RealMember()
         defer { member.kill() }
         try member.start()
-        let client = try client([member.clientURL])
+        let client = try makeClient([member.clientURL])
         defer { client.close() }
         try await waitUntilReady(client)
         try await body(client, member)
@@ -23,7 +23,7 @@ struct EverydayTests {
             try await client.put("a/1", "one")
             let second = try await client.put(PutRequest("a/1", "two", wantsPrevious: true))
             #expect(second.previous?.text == "one")
-            try await client.put([0x61, 0x2F, 0xFF], [0, 1, 2])
+            try await client.put([0x61, 0x2F, 0xFF] as [UInt8], [0, 1, 2] as [UInt8])
             var request = GetRequest(.prefix("a/"))
             request.isDescending = true
             #expect(try await client.get(request).pairs.map(\.value) == [[0, 1, 2], Array("two".utf8)])
@@ -211,7 +211,7 @@ struct EverydayTests {
             #expect(sum == 400)
             let count = try await client.get("count")
             // One version for each transaction that was committed, and the count says the same.
-            #expect(count.map { Int64($0.text) } == count?.version)
+            #expect(count.flatMap { Int64($0.text) } == count?.version)
             struct Stop: Error {}
             await #expect(throws: Stop.self) {
                 try await client.transact { run in

@@ -21,8 +21,9 @@ final class RealMember {
     init(name: String = "m0", arguments: [String] = []) throws {
         self.name = name
         self.arguments = arguments
-        clientURL = "http://127.0.0.1:\(try Self.freePort())"
-        peerURL = "http://127.0.0.1:\(try Self.freePort())"
+        let (clientPort, peerPort) = (try Self.freePort(), try Self.freePort())
+        clientURL = "http://127.0.0.1:\(clientPort)"
+        peerURL = "http://127.0.0.1:\(peerPort)"
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("etcd-client-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }

@@ -4,6 +4,7 @@ import EtcdClient
 import EtcdWire
 import Foundation
 import GRPCCore
+import SwiftProtobuf
 import Testing
 
 @Suite("Retries", .timeLimit(.minutes(2)))
@@ -27,7 +28,7 @@ struct RetryTests {
                 return .init()
             }
         ])
-        let client = try client([broken.endpoint, other.endpoint])
+        let client = try makeClient([broken.endpoint, other.endpoint])
         defer { client.close() }
         let failure = await #expect(throws: ClientError.self) { try await client.put("key", "value") }
         #expect(failure?.code == .unavailable)
@@ -52,7 +53,7 @@ struct RetryTests {
             },
         ]
         let one = try await ScriptedMember.start(scripts), two = try await ScriptedMember.start(scripts)
-        let client = try client([one.endpoint, two.endpoint])
+        let client = try makeClient([one.endpoint, two.endpoint])
         defer { client.close() }
         let failure = await #expect(throws: ClientError.self) { try await client.put("key", "value") }
         #expect(failure?.message == "etcdserver: leader changed")
@@ -74,7 +75,7 @@ struct RetryTests {
         ])
         first.value = broken
         let other = try await ScriptedMember.start([.unary(.range) { _, _ in .with { $0.header = header(3) } }])
-        let client = try client([broken.endpoint, other.endpoint])
+        let client = try makeClient([broken.endpoint, other.endpoint])
         defer { client.close() }
         let result: GetResult = try await client.get(.key("key"))
         #expect(result.header.revision == 3)
@@ -95,7 +96,7 @@ struct RetryTests {
             }
         ])
         gone.vanish()
-        let client = try client([gone.endpoint, silent.endpoint, member.endpoint]) {
+        let client = try makeClient([gone.endpoint, silent.endpoint, member.endpoint]) {
             $0.balancing = balancing
             $0.dialTimeout = .milliseconds(300)
         }
@@ -107,7 +108,7 @@ struct RetryTests {
     @Test("a call ends by its deadline whatever the members do")
     func deadline() async throws {
         let silent = try SilentListener()
-        let client = try client([silent.endpoint]) { $0.requestTimeout = .milliseconds(300) }
+        let client = try makeClient([silent.endpoint]) { $0.requestTimeout = .milliseconds(300) }
         defer { client.close() }
         let failure = await #expect(throws: ClientError.self) { try await client.put("key", "value") }
         #expect(failure?.code == .deadlineExceeded)
@@ -129,7 +130,7 @@ struct RetryTests {
                 return .init()
             },
         ])
-        let client = try client([member.endpoint]) { $0.credentials = .password(user: "user", password: "secret") }
+        let client = try makeClient([member.endpoint]) { $0.credentials = .password(user: "user", password: "secret") }
         defer { client.close() }
         try await client.authenticate()
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -151,7 +152,7 @@ struct RetryTests {
                 return .init()
             }
         ])
-        let client = try client([member.endpoint]) {
+        let client = try makeClient([member.endpoint]) {
             $0.credentials = .token("old")
             $0.tokenSource = {
                 asked.raise()
@@ -175,7 +176,7 @@ struct RetryTests {
             }
         ])
         let new = try await ScriptedMember.start([.unary(.put) { _, _ in .with { $0.header = header(22) } }])
-        let client = try client([old.endpoint])
+        let client = try makeClient([old.endpoint])
         defer { client.close() }
         async let first = client.put("key", "value")
         await arrived.wait()
@@ -187,7 +188,7 @@ struct RetryTests {
 
     @Test("requests larger than the limit are refused here")
     func requestSize() async throws {
-        let client = try client(["127.0.0.1:1"]) { $0.requestBytesMax = 100 }
+        let client = try makeClient(["127.0.0.1:1"]) { $0.requestBytesMax = 100 }
         defer { client.close() }
         let failure = await #expect(throws: ClientError.self) {
             try await client.put("key", String(repeating: "x", count: 200))

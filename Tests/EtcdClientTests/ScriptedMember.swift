@@ -77,7 +77,7 @@ final class ScriptedMember: Sendable {
             }
         }
         let server = GRPCServer(transport: transport, router: router)
-        let serving = Task { try? await server.serve() }
+        let serving = Task<Void, Never> { try? await server.serve() }
         let address = try await transport.listeningAddress
         return ScriptedMember(endpoint: "127.0.0.1:\(address.ipv4?.port ?? 0)", serving: serving)
     }
@@ -109,7 +109,7 @@ final class Slot<Value: Sendable>: Sendable {
 
 func header(_ revision: Int64) -> Etcdserverpb_ResponseHeader { .with { $0.revision = revision } }
 
-func client(_ members: [String], _ change: (inout ClientConfiguration) -> Void = { _ in }) throws -> Client {
+func makeClient(_ members: [String], _ change: (inout ClientConfiguration) -> Void = { _ in }) throws -> Client {
     var configuration = ClientConfiguration(endpoints: members)
     configuration.requestTimeout = .seconds(20)
     configuration.balancing = .sticky

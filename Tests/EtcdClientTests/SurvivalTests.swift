@@ -103,7 +103,7 @@ struct SurvivalTests {
         defer { for member in members { member.kill() } }
         for member in members { try member.start(cluster: members) }
         // It knows one member and learns of the others.
-        let client = try client([members[0].clientURL]) {
+        let client = try makeClient([members[0].clientURL]) {
             $0.balancing = .roundRobin
             $0.requestTimeout = .seconds(10)
         }
@@ -122,12 +122,12 @@ struct SurvivalTests {
         try await writer.go(on: 20)
 
         // The leader moves.
-        var leader = try await leader(of: members, client)
+        var leader = try await findLeader(of: members, client)
         let target = try #require(members.first { $0 !== leader })
         let id = try await client.status(of: target.clientURL).header.memberID
         try await client.moveLeader(to: id, at: leader.clientURL)
         try await writer.go(on: 50)
-        leader = try await self.leader(of: members, client)
+        leader = try await findLeader(of: members, client)
 
         // It is killed, and comes back.
         leader.kill()
@@ -154,7 +154,7 @@ struct SurvivalTests {
         try await session.close()
     }
 
-    private func leader(of members: [RealMember], _ client: Client) async throws -> RealMember {
+    private func findLeader(of members: [RealMember], _ client: Client) async throws -> RealMember {
         let deadline = ContinuousClock.now + .seconds(20)
         while ContinuousClock.now < deadline {
             for member in members {
@@ -171,7 +171,7 @@ struct SurvivalTests {
         let member = try RealMember(arguments: ["--auth-token-ttl", "1"])
         defer { member.kill() }
         try member.start()
-        let root = try client([member.clientURL]) { $0.credentials = .password(user: "root", password: "secret") }
+        let root = try makeClient([member.clientURL]) { $0.credentials = .password(user: "root", password: "secret") }
         defer { root.close() }
         try await waitUntilReady(root)
         try await root.addUser("root", password: "secret")
@@ -183,7 +183,7 @@ struct SurvivalTests {
         try await root.enableAuthentication()
         #expect(try await root.authenticationStatus().isEnabled)
 
-        let guest = try client([member.clientURL]) { $0.credentials = .password(user: "guest", password: "guest") }
+        let guest = try makeClient([member.clientURL]) { $0.credentials = .password(user: "guest", password: "guest") }
         defer { guest.close() }
         try await guest.put("part/a", "1")
         let denied = await #expect(throws: ClientError.self) { try await guest.put("other", "1") }
@@ -212,7 +212,7 @@ struct SurvivalTests {
         let member = try RealMember()
         defer { member.kill() }
         try member.start()
-        let client = try client([member.clientURL])
+        let client = try makeClient([member.clientURL])
         defer { client.close() }
         try await waitUntilReady(client)
         var revision: Int64 = 0

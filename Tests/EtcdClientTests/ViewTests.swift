@@ -2,6 +2,7 @@
 
 import EtcdClient
 import EtcdWire
+import SwiftProtobuf
 import Testing
 
 @Suite("Views", .timeLimit(.minutes(1)))
@@ -16,7 +17,7 @@ struct ViewTests {
                 return .with { $0.header = header(5) }
             }
         ])
-        let client = try client([fresh.endpoint, behind.endpoint]) { $0.balancing = .roundRobin }
+        let client = try makeClient([fresh.endpoint, behind.endpoint]) { $0.balancing = .roundRobin }
         defer { client.close() }
         let ordered = OrderedKV(client)
         for _ in 0..<4 {
@@ -35,7 +36,7 @@ struct ViewTests {
         let member = try await ScriptedMember.start([
             .unary(.range) { _, _ in .with { $0.header = header(calls.raise() == 1 ? 10 : 5) } }
         ])
-        let client = try client([member.endpoint])
+        let client = try makeClient([member.endpoint])
         defer { client.close() }
         let ordered = OrderedKV(client)
         _ = try await ordered.get(GetRequest(.key("key")))

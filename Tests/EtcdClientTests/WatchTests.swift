@@ -3,11 +3,12 @@
 import EtcdWire
 import Foundation
 import GRPCCore
+import SwiftProtobuf
 import Testing
 
 @testable import EtcdClient
 
-private func event(_ key: String, _ revision: Int64) -> Mvccpb_Event {
+private func makeEvent(_ key: String, _ revision: Int64) -> Mvccpb_Event {
     .with {
         $0.type = .put
         $0.kv = .with {
@@ -17,7 +18,8 @@ private func event(_ key: String, _ revision: Int64) -> Mvccpb_Event {
     }
 }
 
-private func answer(_ events: [Mvccpb_Event], at revision: Int64, fragment: Bool = false) -> Etcdserverpb_WatchResponse
+private func makeAnswer(_ events: [Mvccpb_Event], at revision: Int64, fragment: Bool = false)
+    -> Etcdserverpb_WatchResponse
 {
     .with {
         $0.header = header(revision)
@@ -42,8 +44,10 @@ struct WatchTests {
                         $0.header = header(4)
                     }
                 )
-                try await send(answer([event("a", 5)], at: 5))
-                try await send(answer([event("b", 6), event("c", 7), event("d", 7)], at: 7, fragment: true))
+                try await send(makeAnswer([makeEvent("a", 5)], at: 5))
+                try await send(
+                    makeAnswer([makeEvent("b", 6), makeEvent("c", 7), makeEvent("d", 7)], at: 7, fragment: true)
+                )
                 // The connection must not break before the reader has what was sent.
                 while starts.value?.count == 1 { try await Task.sleep(for: .milliseconds(10)) }
                 first.value?.vanish()
@@ -60,11 +64,13 @@ struct WatchTests {
                         $0.header = header(9)
                     }
                 )
-                try await send(answer([event("c", 7), event("d", 7), event("e", 7), event("f", 8)], at: 9))
+                try await send(
+                    makeAnswer([makeEvent("c", 7), makeEvent("d", 7), makeEvent("e", 7), makeEvent("f", 8)], at: 9)
+                )
                 try await Task.sleep(for: .seconds(60))
             }
         ])
-        let client = try client([broken.endpoint, other.endpoint])
+        let client = try makeClient([broken.endpoint, other.endpoint])
         defer { client.close() }
         var seen: [String] = []
         for try await event in client.watch(.all) {
@@ -87,9 +93,9 @@ struct WatchTests {
             }
         )
         #expect(progress.beginStream() == 11)
-        _ = progress.saw(answer([event("a", 12)], at: 14))
+        _ = progress.saw(makeAnswer([makeEvent("a", 12)], at: 14))
         #expect(progress.beginStream() == 13)
-        _ = progress.saw(answer([], at: 20))
+        _ = progress.saw(makeAnswer([], at: 20))
         #expect(progress.beginStream() == 21)
         progress.jump(to: 30)
         #expect(progress.beginStream() == 30)
@@ -124,11 +130,11 @@ struct WatchTests {
                     )
                     return
                 }
-                try await send(answer([event("a", request.createRequest.startRevision)], at: 50))
+                try await send(makeAnswer([makeEvent("a", request.createRequest.startRevision)], at: 50))
                 try await Task.sleep(for: .seconds(60))
             }
         ])
-        let client = try client([member.endpoint])
+        let client = try makeClient([member.endpoint])
         defer { client.close() }
         var updates = client.watch(.all, WatchOptions(startRevision: 3, onCompaction: goesOn ? .resume : .fail)).updates
             .makeAsyncIterator()
@@ -160,15 +166,15 @@ struct WatchTests {
                     }
                 )
                 for number in 0..<total {
-                    var event = event("key", Int64(number + 2))
+                    var event = makeEvent("key", Int64(number + 2))
                     event.kv.value = value
-                    try await send(answer([event], at: Int64(number + 2)))
+                    try await send(makeAnswer([event], at: Int64(number + 2)))
                     sent.raise()
                 }
                 try await Task.sleep(for: .seconds(60))
             }
         ])
-        let client = try client([member.endpoint])
+        let client = try makeClient([member.endpoint])
         defer { client.close() }
         var events = client.watch(.key("key")).makeAsyncIterator()
         _ = try await events.next()
@@ -195,14 +201,18 @@ struct WatchTests {
                         $0.header = header(1)
                     }
                 )
-                try await send(answer([event("a", 2)], at: 2))
-                while !Task.isCancelled {
-                    do { try await Task.sleep(for: .seconds(60)) } catch { break }
-                }
+                try await send(makeAnswer([makeEvent("a", 2)], at: 2))
+                // A stream that nobody wants can't be written to.
+                do {
+                    while true {
+                        try await send(makeAnswer([], at: 3))
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                } catch {}
                 ended.open()
             }
         ])
-        let client = try client([member.endpoint])
+        let client = try makeClient([member.endpoint])
         defer { client.close() }
         for try await _ in client.watch(.all) { break }
         await ended.wait()
@@ -232,7 +242,7 @@ struct WatchTests {
                 try await Task.sleep(for: .seconds(60))
             },
         ])
-        let client = try client([member.endpoint])
+        let client = try makeClient([member.endpoint])
         defer { client.close() }
         let session = try await Session.start(on: client, timeToLive: 1)
         #expect(!session.isExpired)
@@ -264,7 +274,7 @@ struct WatchTests {
                 try await Task.sleep(for: .seconds(60))
             },
         ])
-        let client = try client([member.endpoint])
+        let client = try makeClient([member.endpoint])
         defer { client.close() }
         let session = try await Session.start(on: client, timeToLive: 30)
         await third.wait()
