@@ -6,7 +6,15 @@ private let tree: Command = {
     var root = Command("tool", "", "")
     root.persistentFlags = [Flag("write-out", "w", .string, "simple", ""), Flag("endpoints", nil, .stringList, "", "")]
     root.commands = [
-        Command("get", "", "", flags: [Flag("limit", nil, .int, "0", ""), Flag("wait", nil, .duration, "1s", ""), Flag("all", "a", .bool, "", "")]) { _ in },
+        Command(
+            "get",
+            "",
+            "",
+            flags: [
+                Flag("limit", nil, .int, "0", ""), Flag("wait", nil, .duration, "1s", ""),
+                Flag("all", "a", .bool, "", ""),
+            ]
+        ) { _ in },
         Command("put", "", "", flags: [Flag("most", nil, .uint, "0", "")]) { _ in },
     ]
     return root
@@ -16,7 +24,8 @@ private let tree: Command = {
     let bytes = Array(input)
     let text = String(rawBytes: bytes)
     precondition(text.rawBytes == bytes, "bytes are lost")
-    guard let quoted = QuotedText.unquote(Array(bytes.quoted.utf8)[...]), quoted.text == bytes, quoted.rest.isEmpty else {
+    guard let quoted = QuotedText.unquote(Array(bytes.quoted.utf8)[...]), quoted.text == bytes, quoted.rest.isEmpty
+    else {
         preconditionFailure("a quote is not read as it was written")
     }
     for base in [0, 10, 16] {

@@ -204,10 +204,13 @@ enum Settings {
 
     // MARK: All of it
 
+    /// Members end connections that probe more often; Go's client keeps to this whatever its flag says.
+    private static let keepaliveTimeMin = Duration.seconds(10)
+
     /// The limits that every client of this command has.
     static func limits(_ configuration: inout ClientConfiguration, _ call: Invocation) {
         configuration.dialTimeout = duration("dial-timeout", call)
-        configuration.keepaliveTime = duration("keepalive-time", call)
+        configuration.keepaliveTime = max(duration("keepalive-time", call), keepaliveTimeMin)
         configuration.keepaliveTimeout = duration("keepalive-timeout", call)
         let requestBytes = int("max-request-bytes", call), responseBytes = int("max-recv-bytes", call)
         if requestBytes > 0 { configuration.requestBytesMax = requestBytes }
