@@ -224,9 +224,10 @@ enum CheckCommand {
         "Writes many keys and tells how much memory the member takes for them",
         long: "Of several endpoints the first one's memory is looked at.",
         example: "  etcdctl check datascale --load s --auto-compact",
-        flags: flags("/etcdctl-check-datascale/")
+        flags: flags("/etcdctl-check-datascale/") + [Flag("keys", nil, .int, "0", "how many keys instead of the load's", hidden: true)]
     ) { call in
-        guard let load = dataLoads[try size(call)] else { return }
+        guard let usual = dataLoads[try size(call)] else { return }
+        let load = (count: call.int("keys") > 0 ? Int(call.int("keys")) : usual.count, hands: usual.hands)
         let context = try await connect(call)
         guard let endpoint = context.client.endpoints.first else { return }
         let prefix = call.string("prefix")

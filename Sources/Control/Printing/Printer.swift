@@ -182,11 +182,9 @@ package struct Printer: Sendable {
                     }.joined()
             },
             json: {
-                let events =
-                    answer.events.isEmpty
-                    ? "null" : "[\(try answer.events.map { try json($0) }.joined(separator: ","))]"
+                let events = try answer.events.map { try json($0) }.joined(separator: ",")
                 return
-                    "{\"Header\":\(try json(answer.header)),\"Events\":\(events),\"CompactRevision\":\(answer.compactRevision),"
+                    "{\"Header\":\(try json(answer.header)),\"Events\":[\(events)],\"CompactRevision\":\(answer.compactRevision),"
                     + "\"Canceled\":\(answer.canceled),\"Created\":\(answer.created)}"
             }
         )
