@@ -349,7 +349,7 @@ def test_secure_transport(tmp_path, kind):
     junk.write_text("no certificate\n")
     with test_tls.SecureMember(tmp_path / "m", program=program, extra=extra) as member:
         own = ["--cert", client[0], "--key", client[1]]
-        secure = ["--command-timeout", "2s", "--cacert", authority.path]
+        secure = ["--command-timeout", "1s", "--cacert", authority.path]
         assert ctl(f"https://{member.endpoint}", *secure, *own, "put", "a", "1") == "OK\n"
         # Certificates turn TLS on for an endpoint without a scheme, too.
         assert ctl(member, *secure, *own, "get", "a") == "a\n1\n"
@@ -358,8 +358,8 @@ def test_secure_transport(tmp_path, kind):
         for words in (
                 secure,  # no certificate where one is asked for
                 [*secure, "--cert", stranger[0], "--key", stranger[1]],  # one of another authority
-                ["--command-timeout", "2s", "--cacert", other.path, *own],  # the member's is of another authority
-                ["--command-timeout", "2s"]):  # plain text
+                ["--command-timeout", "1s", "--cacert", other.path, *own],  # the member's is of another authority
+                ["--command-timeout", "1s"]):  # plain text
             got = call(OURS, member, *words, "get", "a")
             assert (got.returncode, got.stdout) == (1, "") and "Error: " in got.stderr, (words, got.stderr)
         for words, message in (
