@@ -3,9 +3,11 @@
 # Takes the programs of the release build; `man -l FOLDER/etcdctl.1` shows one.
 set -eu
 folder="${1:?usage: $0 FOLDER}"
-cd "$(dirname "$0")/.."
 mkdir -p "$folder"
 folder="$(cd "$folder" && pwd)"
-swift build -c release --product etcdctl
-"$(swift build -c release --show-bin-path)/etcdctl" __manual "$folder"
+cd "$(dirname "$0")/.."
+for program in etcdctl; do
+    swift build -c release --product "$program"
+    "$(swift build -c release --show-bin-path)/$program" __manual "$folder"
+done
 echo "$(find "$folder" -name '*.1' | wc -l) pages in $folder"
