@@ -80,12 +80,15 @@ package struct ManualPage: Sendable {
 
     private static func escaped(_ text: String) -> String {
         var out = ""
-        for character in text {
-            switch character {
+        for scalar in text.unicodeScalars {
+            switch scalar {
             case "\\": out += "\\e"
             case "-": out += "\\-"
             case "\"": out += "\\(dq"
-            default: out.append(character)
+            case _ where scalar.isASCII: out.unicodeScalars.append(scalar)
+            default:
+                let digits = String(scalar.value, radix: 16, uppercase: true)
+                out += "\\[u" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + "]"
             }
         }
         return out

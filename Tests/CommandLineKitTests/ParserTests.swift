@@ -191,10 +191,10 @@ import Testing
             name: "a",
             summary: ".b",
             synopsis: ["'c"],
-            sections: [.init("x", [.literal(".d\n\"e\"")])],
+            sections: [.init("x", [.literal(".d\n\"e\" …")])],
             source: "s"
         )
         #expect(page.roff.contains("\n\\&'c\n"))
-        #expect(page.roff.contains("\n\\&.d\n\\(dqe\\(dq\n"))
+        #expect(page.roff.contains("\n\\&.d\n\\(dqe\\(dq \\[u2026]\n"))
     }
 }
