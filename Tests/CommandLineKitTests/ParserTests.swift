@@ -135,7 +135,7 @@ import Testing
         let text = Help.text([Self.root, Self.root.commands[0]])
         #expect(text.contains("  tool get <key> [flags]"))
         #expect(text.contains("-p, --prefix      all"))
-        #expect(text.contains("--most uint    n (default 7)"))
+        #expect(text.contains("--most uint   n (default 7)"))
         #expect(text.contains("--endpoints strings   where (default [here])"))
     }
 
