@@ -74,6 +74,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CResolver"),
+    room("ServiceLookup", ["CResolver"]),
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
     room("HTTP2", ["Base", "CNGHTTP2", "CZlib", nioCore]),
@@ -91,16 +92,16 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "Wire", "RaftWire", "CResolver", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
+         "Wire", "RaftWire", "ServiceLookup", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
          "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
     room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioSSL, asyncAlgorithms]),
     // Layer 11
     room("CommandLineKit", []),
-    room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", protobuf]),
+    room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", protobuf, nioCore, nioPosix, nioSSL]),
     // Layer 12
-    program("EtcdctlMain", ["Control"]),
+    program("EtcdctlMain", ["CommandLineKit", "Control"]),
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
@@ -139,6 +140,9 @@ let targets: [Target] = [
     tests("PeerTransportTests", ["Base", "RaftWire", "Membership", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
+    tests("ServiceLookupTests", ["ServiceLookup"]),
+    tests("CommandLineKitTests", ["CommandLineKit"]),
+    tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
     tests("EtcdClientTests", ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport]),
@@ -155,7 +159,7 @@ let fuzzing: [Target] =
             name: "etcd-fuzz",
             dependencies: [
                 "Base", "Wire", "RaftWire", "EtcdWire", "FileIO", "RaftLog", "BBolt", "HTTP2", "ServerConfiguration",
-                "SimulatedDisk", nioCore, .product(name: "NIOEmbedded", package: "swift-nio"),
+                "ServiceLookup", "CommandLineKit", "SimulatedDisk", nioCore, .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             path: "Fuzz", swiftSettings: strict)
     ]

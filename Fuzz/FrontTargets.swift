@@ -5,6 +5,7 @@ import HTTP2
 import NIOCore
 import NIOEmbedded
 import ServerConfiguration
+import ServiceLookup
 
 /// Answers every message with itself, every request with its body.
 private final class Echo: HTTP2ServerApplication {

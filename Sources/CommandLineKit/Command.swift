@@ -18,18 +18,32 @@ package struct CommandExit: Error, Sendable {
 package struct Invocation: Sendable {
     package let command: Command
     package let arguments: [String]
-    let values: [String: String]
-    package let changed: Set<String>
+    private(set) var values: [String: String]
+    /// The flags that were given, not left at their defaults.
+    package private(set) var changed: Set<String>
     /// Everything after the program's name, as it was given.
     package let raw: [String]
 
     package func string(_ name: String) -> String { values[name] ?? "" }
     package func bool(_ name: String) -> Bool { Flag.bool(string(name)) ?? false }
-    package func int(_ name: String) -> Int64 { Int64(string(name)) ?? 0 }
+    package func int(_ name: String) -> Int64 { (try? GoNumber.int(string(name), base: 0)) ?? 0 }
+    package func unsigned(_ name: String) -> UInt64 { (try? GoNumber.unsigned(string(name), base: 0)) ?? 0 }
     package func duration(_ name: String) -> Duration { Duration(goText: string(name)) ?? .zero }
     package func list(_ name: String) -> [String] {
         let text = string(name)
         return text.isEmpty ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+}
+
+extension Invocation {
+    /// As if the flag had been given with this value.
+    /// - Returns: nil if the value is none for this flag.
+    package func setting(_ flag: Flag, to text: String) -> Invocation? {
+        guard flag.problem(with: text) == nil else { return nil }
+        var copy = self
+        copy.values[flag.name] = text
+        copy.changed.insert(flag.name)
+        return copy
     }
 }
 
@@ -50,17 +64,28 @@ package struct Command: Sendable {
     /// Group names in their order, with their headings; for the root.
     package var groups: [(id: String, title: String)] = []
     package var isHidden = false
+    /// The words that a shell may offer as the first argument.
+    package var choices: [String] = []
     /// Arguments that look like flags are arguments once the first plain one was seen.
     package var stopsAtArguments = false
     package var run: (@Sendable (Invocation) async throws -> Void)?
 
     package init(
-        _ name: String, _ usage: String = "", _ short: String, flags: [Flag] = [], commands: [Command] = [], group: String? = nil,
+        _ name: String,
+        _ usage: String = "",
+        _ short: String,
+        long: String = "",
+        example: String = "",
+        flags: [Flag] = [],
+        commands: [Command] = [],
+        group: String? = nil,
         run: (@Sendable (Invocation) async throws -> Void)? = nil
     ) {
         self.name = name
         self.usage = usage
         self.short = short
+        self.long = long
+        self.example = example
         self.flags = flags
         self.commands = commands
         self.group = group

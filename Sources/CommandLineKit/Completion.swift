@@ -10,11 +10,28 @@ package enum Completion {
             if let next = path[path.count - 1].child(word) { path.append(next) }
         }
         let last = words.last ?? ""
+        let known = Parser.flags(of: path)
+        // The value of a flag: as a word of its own, or after the sign.
+        if last.hasPrefix("--"), let sign = last.firstIndex(of: "=") {
+            let flag = known.first { $0.name == last[..<sign].dropFirst(2) }
+            return (flag?.choices ?? []).map { last[...sign] + $0 }.filter { $0.hasPrefix(last) }
+        }
+        if words.count > 1, let flag = known.first(where: { isNamed($0, by: words[words.count - 2]) }),
+            flag.kind != .bool
+        {
+            return flag.choices.filter { $0.hasPrefix(last) }
+        }
         if last.hasPrefix("-") {
-            let names = Parser.flags(of: path).map { "--\($0.name)" } + ["--help"]
+            let names = known.map { "--\($0.name)" } + ["--help"]
             return names.filter { $0.hasPrefix(last) }.sorted()
         }
-        return path[path.count - 1].commands.filter { !$0.isHidden && $0.name.hasPrefix(last) }.map(\.name)
+        let command = path[path.count - 1]
+        return command.commands.filter { !$0.isHidden && $0.name.hasPrefix(last) }.map(\.name)
+            + command.choices.filter { $0.hasPrefix(last) }
+    }
+
+    private static func isNamed(_ flag: Flag, by word: String) -> Bool {
+        word == "--\(flag.name)" || flag.short.map { word == "-\($0)" } ?? false
     }
 
     package static func script(for shell: String, program: String) -> String? {

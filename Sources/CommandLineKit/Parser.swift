@@ -76,7 +76,9 @@ package enum Parser {
                 let body = word.dropFirst(2)
                 let parts = body.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
                 let name = String(parts[0])
-                if name.isEmpty || name.hasPrefix("-") { return .failure(message: "bad flag syntax: \(word)", path: path) }
+                if name.isEmpty || name.hasPrefix("-") {
+                    return .failure(message: "bad flag syntax: \(word)", path: path)
+                }
                 if name == "help" { return .help(path: path) }
                 guard let flag = known.first(where: { $0.name == name }) else {
                     return .failure(message: "unknown flag: --\(name)", path: path)
@@ -115,7 +117,9 @@ package enum Parser {
                     }
                     letters = ""
                 }
-                if let problem = set(flag, value, as: "-\(letter), --\(flag.name)") { return .failure(message: problem, path: path) }
+                if let problem = set(flag, value, as: "-\(letter), --\(flag.name)") {
+                    return .failure(message: problem, path: path)
+                }
             }
         }
         guard command.run != nil else { return .help(path: path) }
@@ -138,7 +142,9 @@ package enum Parser {
     private static func unknownCommand(_ word: String, _ root: Command) -> String {
         var text = "unknown command \"\(word)\" for \"\(root.name)\"\n"
         let near = root.commands.filter {
-            !$0.isHidden && (distance(word.lowercased(), $0.name.lowercased()) <= 2 || $0.name.lowercased().hasPrefix(word.lowercased()))
+            !$0.isHidden
+                && (distance(word.lowercased(), $0.name.lowercased()) <= 2
+                    || $0.name.lowercased().hasPrefix(word.lowercased()))
         }
         if !near.isEmpty {
             text += "\nDid you mean this?\n" + near.map { "\t\($0.name)\n" }.joined()

@@ -1,6 +1,28 @@
 // Runs a program of commands: parses, runs, says what went wrong, and gives the exit code.
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 package enum Program {
+    /// What the process was called with, after its name; bytes that are no UTF-8 are kept (``Swift/String/rawBytes``).
+    package static var arguments: [String] {
+        (1..<max(1, Int(CommandLine.argc))).compactMap { index in
+            CommandLine.unsafeArgv[index].map { pointer in
+                String(
+                    rawBytes: UnsafeBufferPointer(start: pointer, count: strlen(pointer)).map { UInt8(bitPattern: $0) }
+                )
+            }
+        }
+    }
+
+    /// The folder that `PROGRAM __manual FOLDER` asks pages of the manual for; nil for any other call.
+    package static func manualFolder(_ words: [String]) -> String? {
+        words.count == 2 && words[0] == "__manual" ? words[1] : nil
+    }
+
     /// - Returns: the process's exit code.
     package static func run(_ root: Command, _ words: [String], helpFooter: String = "") async -> Int32 {
         if words.first == "__complete" {

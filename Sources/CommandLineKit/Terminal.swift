@@ -7,9 +7,9 @@ import Musl
 #endif
 
 package enum Terminal {
-    package static func out(_ text: String) { write(Array(text.utf8), to: 1) }
+    package static func out(_ text: String) { write(text.rawBytes, to: 1) }
     package static func out(bytes: [UInt8]) { write(bytes, to: 1) }
-    package static func error(_ text: String) { write(Array(text.utf8), to: 2) }
+    package static func error(_ text: String) { write(text.rawBytes, to: 2) }
     package static var isErrorTerminal: Bool { isatty(2) == 1 }
     package static var isInputTerminal: Bool { isatty(0) == 1 }
 
@@ -46,6 +46,20 @@ package enum Terminal {
         }
     }
 
+    /// The next line of standard input, without its end; nil when there is none. Not a byte more is taken.
+    /// - Parameter unfinished: whether what stands before the end of input counts though no line's end follows.
+    package static func readLine(unfinished: Bool = true) -> String? {
+        var line: [UInt8] = []
+        var byte: UInt8 = 0
+        while true {
+            let count = read(0, &byte, 1)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return unfinished && !line.isEmpty ? String(rawBytes: line) : nil }
+            if byte == UInt8(ascii: "\n") { return String(rawBytes: line) }
+            line.append(byte)
+        }
+    }
+
     /// Asks with the echo off; nil at the end of input.
     package static func readSecret(_ prompt: String) -> String? {
         error(prompt)
@@ -62,7 +76,7 @@ package enum Terminal {
                 error("\n")
             }
         }
-        return readLine(strippingNewline: true)
+        return readLine()
     }
 }
 
@@ -86,8 +100,17 @@ extension Collection<UInt8> {
             case 0x20..<0x7F: text.unicodeScalars.append(Unicode.Scalar(byte))
             default:
                 let width = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2
-                if let scalar = String(validating: rest.prefix(width), as: UTF8.self)?.unicodeScalars.first, rest.count >= width {
-                    text.unicodeScalars.append(scalar)
+                if let scalar = String(validating: rest.prefix(width), as: UTF8.self)?.unicodeScalars.first,
+                    rest.count >= width
+                {
+                    if isPrintable(scalar) {
+                        text.unicodeScalars.append(scalar)
+                    } else {
+                        let digits = String(scalar.value, radix: 16), length = scalar.value > 0xFFFF ? 8 : 4
+                        text +=
+                            (length == 8 ? "\\U" : "\\u") + String(repeating: "0", count: length - digits.count)
+                            + digits
+                    }
                     rest = rest.dropFirst(width)
                     continue
                 }
@@ -98,9 +121,19 @@ extension Collection<UInt8> {
         return text + "\""
     }
 
+    /// Letters, marks, numbers, punctuation and signs; of blanks only the plain one, which is ASCII.
+    private func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator,
+            .spaceSeparator:
+            false
+        default: true
+        }
+    }
+
     private static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 }
 
 extension String {
-    package var quoted: String { Array(utf8).quoted }
+    package var quoted: String { rawBytes.quoted }
 }

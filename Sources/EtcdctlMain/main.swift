@@ -1,6 +1,7 @@
 // etcdctl: all of it is in Control.
 
+import CommandLineKit
 import Control
 import Foundation
 
-exit(await Etcdctl.main(Array(CommandLine.arguments.dropFirst())))
+exit(await Etcdctl.main(Program.arguments))

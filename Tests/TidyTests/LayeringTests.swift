@@ -36,6 +36,7 @@ struct LayeringTests {
         "CZlib": (8, []),
         "CCrypt": (8, []),
         "CResolver": (8, []),
+        "ServiceLookup": (8, ["CResolver"]),
         "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
         "HTTP2": (8, ["Base", "CNGHTTP2", "CZlib", "NIOCore"]),
         "PeerTransport": (
@@ -65,7 +66,7 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Wire", "RaftWire", "CResolver", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "Wire", "RaftWire", "ServiceLookup", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
                 "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
@@ -79,9 +80,13 @@ struct LayeringTests {
         ),
         "CommandLineKit": (11, ["Glibc", "Musl"]),
         "Control": (
-            11, ["CommandLineKit", "EtcdClient", "EtcdWire", "SwiftProtobuf", "Foundation", "Dispatch", "Synchronization"]
+            11,
+            [
+                "CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", "SwiftProtobuf", "NIOCore", "NIOPosix", "NIOSSL",
+                "Foundation", "Dispatch", "Synchronization",
+            ]
         ),
-        "EtcdctlMain": (12, ["Control", "Foundation"]),
+        "EtcdctlMain": (12, ["CommandLineKit", "Control", "Foundation"]),
         "EtcdMain": (12, ["EtcdServer", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]),
     ]
 

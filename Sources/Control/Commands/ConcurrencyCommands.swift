@@ -1,148 +1,155 @@
 // lock and elect: held until a signal comes, the command ends, or the session is lost.
 
 import CommandLineKit
-import Dispatch
 import EtcdClient
 import EtcdWire
 import Foundation
 import SwiftProtobuf
-import Synchronization
-
-/// Interrupt and terminate, as something to wait for instead of an end.
-final class Signals: Sendable {
-    let arrived = Latch()
-    private let sources = Mutex<[any DispatchSourceSignal]>([])
-
-    init() {
-        let arrived = self.arrived
-        for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
-            sources.withLock { sources in
-                let source = DispatchSource.makeSignalSource(signal: number)
-                source.setEventHandler { arrived.open() }
-                source.resume()
-                sources.append(source)
-            }
-        }
-    }
-}
 
 enum ConcurrencyCommands {
     static let all: [Command] = [lock, elect]
 
-    /// What came first: the signal, the work's end, or the loss of the session.
-    private enum Outcome<T: Sendable>: Sendable { case value(T), failure(ClientError), signal, expired }
+    /// Holding something takes as long as nobody ends it.
+    private static let forever = Duration.seconds(1 << 32)
 
-    private static func race<T: Sendable>(
-        _ signals: Signals, _ session: Session, _ work: @escaping @Sendable () async throws(ClientError) -> T
-    ) async -> Outcome<T> {
-        await withTaskGroup(of: Outcome<T>.self) { group in
-            group.addTask {
-                do throws(ClientError) { return .value(try await work()) } catch { return .failure(error) }
-            }
-            group.addTask {
-                await signals.arrived.wait()
-                return .signal
-            }
-            group.addTask {
-                await session.waitUntilExpired()
-                return .expired
-            }
-            let first = await group.next() ?? .signal
-            group.cancelAll()
-            if case .expired = first, Task.isCancelled { return .signal }
-            return first
+    /// Waits for a place in a queue, as long as no signal comes and the session lives.
+    private static func obtain(
+        _ signals: Signals,
+        _ session: Session,
+        expired: String,
+        _ work: @escaping @Sendable () async throws -> DistributedLock.Grip
+    ) async throws(CommandExit) -> DistributedLock.Grip {
+        switch await signals.race(or: { await session.waitUntilExpired() }, work) {
+        case .value(let grip): return grip
+        case .failure(let error): throw failed(error)
+        case .signal:
+            try? await session.close()
+            throw CommandExit(ExitCode.error, "context canceled")
+        case .other: throw CommandExit(ExitCode.error, expired)
         }
     }
 
-    static let lock: Command = {
-        var command = Command(
-            "lock", "<lockname> [exec-command arg1 arg2 ...]", "Acquires a named lock",
-            flags: [Flag("ttl", nil, .int, "10", "timeout for session")], group: "concurrency"
-        ) { call in
-            guard let name = call.arguments.first else { throw badArguments("lock takes one lock name argument and an optional command to execute") }
-            let context = try await connect(call)
-            let signals = Signals()
-            let session = try await Context.or { () async throws(ClientError) in
-                try await Session.start(on: context.client, timeToLive: call.int("ttl"))
-            }
-            let lock = DistributedLock(session: session, name: name)
-            switch await race(signals, session, { () async throws(ClientError) in try await lock.lock() }) {
-            case .failure(let error): throw failed(error)
-            case .signal:
-                try? await session.close()
-                throw CommandExit(ExitCode.interrupted, "interrupted")
-            case .expired: throw CommandExit(ExitCode.error, "session expired")
-            case .value(let grip):
-                if call.arguments.count > 1 {
-                    var environment = ProcessInfo.processInfo.environment
-                    environment["ETCD_LOCK_KEY"] = grip.key
-                    environment["ETCD_LOCK_REV"] = "\(grip.header.revision)"
-                    let words = Array(call.arguments.dropFirst()), surroundings = environment
-                    let status = try await Task.detached { try runProgram(words, surroundings) }.value
-                    try? await lock.unlock(grip)
-                    try? await session.close()
-                    if status != 0 { throw CommandExit(status) }
-                    return
-                }
-                let answer = try await Context.or { () async throws(ClientError) in
-                    try await context.client.call(.range, .with { $0.key = .init(grip.key.utf8) })
-                }
-                guard !answer.kvs.isEmpty else { throw CommandExit(ExitCode.error, "lock lost on init") }
-                if context.printer.format == .simple { Terminal.out(grip.key + "\n") } else { context.emit(try context.printer.get(answer)) }
-                let end = await race(signals, session) { () async throws(ClientError) -> Void in try? await Task.sleep(for: .seconds(1 << 32)) }
-                if case .expired = end { throw CommandExit(ExitCode.error, "session expired") }
-                try? await lock.unlock(grip)
-                try? await session.close()
-            }
+    /// Returns when a signal comes.
+    private static func hold(_ signals: Signals, _ session: Session, expired: String) async throws(CommandExit) {
+        let end = await signals.race(or: { await session.waitUntilExpired() }) { try await Task.sleep(for: forever) }
+        if case .other = end { throw CommandExit(ExitCode.error, expired) }
+    }
+
+    static let lock = Command(
+        "lock",
+        "<lockname> [exec-command arg1 arg2 ...]",
+        "Waits for a lock and holds it",
+        long: """
+            Waits for the lock, prints its key and holds it until a signal comes. With a command it holds the lock as long as the
+            command runs, and ends with its exit code; the command finds ETCD_LOCK_KEY and ETCD_LOCK_REV in its environment.
+
+            Put -- before a command whose arguments begin with a dash.
+            """,
+        example: """
+              etcdctl lock deployment -- sh -c 'echo "holding $ETCD_LOCK_KEY"'
+            """,
+        flags: [Flag("ttl", nil, .int, "10", "seconds after which the lock of a holder that vanished is free")],
+        group: "concurrency"
+    ) { call in
+        guard let name = call.arguments.first else {
+            throw badArguments("lock takes a lock name argument and an optional command to execute")
         }
-        command.stopsAtArguments = true
-        return command
-    }()
+        let context = try await connect(call)
+        let signals = Signals()
+        let session = try await Context.or { () async throws(ClientError) in
+            try await Session.start(on: context.client, timeToLive: call.int("ttl"))
+        }
+        let lock = DistributedLock(session: session, name: name)
+        let grip = try await obtain(signals, session, expired: "session expired") { try await lock.lock() }
+        if call.arguments.count > 1 {
+            let result: Result<ChildProcess.Ending, ChildProcessError>
+            do throws(ChildProcessError) {
+                result = .success(
+                    try await runProgram(
+                        Array(call.arguments.dropFirst()),
+                        [("ETCD_LOCK_KEY", grip.key), ("ETCD_LOCK_REV", "\(grip.header.revision)")]
+                    )
+                )
+            } catch {
+                result = .failure(error)
+            }
+            let released: CommandExit?
+            do throws(ClientError) {
+                try await lock.unlock(grip)
+                released = nil
+            } catch {
+                released = failed(error)
+            }
+            try? await session.close()
+            switch result {
+            case .failure(let error): throw CommandExit(ExitCode.error, error.description)
+            case .success(let ending) where ending != .exited(0): throw CommandExit(ending.code, ending.description)
+            case .success: if let released { throw released }
+            }
+            return
+        }
+        let answer = try await Context.or { () async throws(ClientError) in
+            try await context.client.call(.range, .with { $0.key = Data(word: grip.key) })
+        }
+        guard !answer.kvs.isEmpty else { throw CommandExit(ExitCode.error, "lock lost on init") }
+        context.emit(try context.printer.get(answer))
+        try await hold(signals, session, expired: "session expired")
+        try await Context.or { () async throws(ClientError) in try await lock.unlock(grip) }
+        try? await session.close()
+    }
 
     static let elect = Command(
-        "elect", "<election-name> [proposal]", "Observes and participates in leader election",
-        flags: [Flag("listen", "l", .bool, "", "observation mode")], group: "concurrency"
+        "elect",
+        "<election-name> [proposal]",
+        "Takes part in an election, or watches it",
+        long: """
+            Stands for election with a proposal, prints the key when elected, and leads until a signal comes. With --listen it prints
+            each leader in turn.
+            """,
+        example: """
+              etcdctl elect --listen chair
+              etcdctl elect chair "$(hostname)"
+            """,
+        flags: [Flag("listen", "l", .bool, "", "only watch who leads")],
+        group: "concurrency"
     ) { call in
         guard call.arguments.count == 1 || call.arguments.count == 2 else {
             throw badArguments("elect takes one election name argument and an optional proposal argument")
         }
         let name = call.arguments[0]
         let context = try await connect(call)
+        let signals = Signals()
         if call.arguments.count == 1 {
             guard call.bool("listen") else { throw badArguments("no proposal argument but -l not set") }
-            try await observe(name, context)
-            return
+            switch await signals.race({ try await observe(name, context) }) {
+            case .failure(let error): throw failed(error)
+            case .value, .other: throw CommandExit(ExitCode.error, "elect: observer lost")
+            case .signal: return
+            }
         }
         if call.bool("listen") { throw badArguments("proposal given but -l is set") }
-        let signals = Signals()
-        let session = try await Context.or { () async throws(ClientError) in try await Session.start(on: context.client) }
+        let session = try await Context.or { () async throws(ClientError) in try await Session.start(on: context.client)
+        }
         let election = Election(session: session, name: name)
         let proposal = call.arguments[1]
-        switch await race(signals, session, { () async throws(ClientError) in try await election.campaign(proposal) }) {
-        case .failure(let error): throw failed(error)
-        case .signal:
-            try? await session.close()
-            throw CommandExit(ExitCode.interrupted, "interrupted")
-        case .expired: throw CommandExit(ExitCode.error, "elect: session expired")
-        case .value(let grip):
-            let answer = try await Context.or { () async throws(ClientError) in
-                try await context.client.call(.range, .with { $0.key = .init(grip.key.utf8) })
-            }
-            context.emit(try context.printer.get(answer))
-            let end = await race(signals, session) { () async throws(ClientError) -> Void in try? await Task.sleep(for: .seconds(1 << 32)) }
-            if case .expired = end { throw CommandExit(ExitCode.error, "elect: session expired") }
-            try? await election.resign(grip)
-            try? await session.close()
+        let grip = try await obtain(signals, session, expired: "elect: session expired") {
+            try await election.campaign(proposal)
         }
+        let answer = try await Context.or { () async throws(ClientError) in
+            try await context.client.call(.range, .with { $0.key = Data(word: grip.key) })
+        }
+        context.emit(try context.printer.get(answer))
+        try await hold(signals, session, expired: "elect: session expired")
+        try await Context.or { () async throws(ClientError) in try await election.resign(grip) }
+        try? await session.close()
     }
 
     /// Prints each leader as it comes.
     private static func observe(_ name: String, _ context: Context) async throws {
-        let prefix = Array((name + "/").utf8)
+        let prefix = (name + "/").rawBytes
         let last = Answer<Int64>()
         @Sendable func show() async throws -> Int64 {
-            let answer = try await context.client.call(
+            var answer = try await context.client.call(
                 .range,
                 .with {
                     $0.key = .init(prefix)
@@ -150,24 +157,24 @@ enum ConcurrencyCommands {
                     $0.sortTarget = .create
                     $0.sortOrder = .ascend
                     $0.limit = 1
-                })
+                }
+            )
             if let leader = answer.kvs.first, leader.modRevision != last.value {
                 last.value = leader.modRevision
+                // How many stand behind the leader is not told.
+                answer.count = 0
+                answer.more = false
                 context.emit(try context.printer.get(answer))
             }
             return answer.header.revision
         }
-        try await {
-            do {
-                let revision = try await show()
-                try await context.client.watch(
-                    .with {
-                        $0.key = .init(prefix)
-                        $0.rangeEnd = .init(prefixEnd(prefix))
-                        $0.startRevision = revision + 1
-                    }
-                ) { _ in _ = try await show() }
-            } catch let error as ClientError { throw failed(error) }
-        }()
+        let revision = try await show()
+        try await context.client.watch(
+            .with {
+                $0.key = .init(prefix)
+                $0.rangeEnd = .init(prefixEnd(prefix))
+                $0.startRevision = revision + 1
+            }
+        ) { _ in _ = try await show() }
     }
 }

@@ -8,67 +8,99 @@ import SwiftProtobuf
 import Synchronization
 
 enum MirrorCommand {
-    /// Keys fetched at once while the base is copied, and how often the count is printed.
-    private static let pageSize: Int64 = 1000
+    /// How often the count is printed.
     private static let reportInterval = Duration.seconds(30)
 
     static let command = Command(
-        "make-mirror", "[options] <destination>", "Makes a mirror at the destination etcd cluster",
+        "make-mirror",
+        "[options] <destination>",
+        "Copies keys to another cluster and keeps following them",
+        long: """
+            Copies the keys under a prefix to the cluster at <destination>, then applies every change there, revision by revision,
+            until a signal comes. Every thirty seconds it prints how many keys it has written. Leases and the history before the copy
+            are not carried over, and keys that only the destination has stay.
+            """,
+        example: """
+              etcdctl make-mirror --prefix /config/ 10.0.0.20:2379
+              etcdctl make-mirror --prefix /config/ --dest-prefix /copy/ 10.0.0.20:2379
+            """,
         flags: [
-            Flag("prefix", nil, .string, "", "Key-value prefix to mirror"),
-            Flag("rev", nil, .int, "0", "Specify the kv revision to start to mirror"),
-            Flag("max-txn-ops", nil, .uint, "128", "Maximum number of operations permitted in a transaction during syncing updates."),
-            Flag("dest-prefix", nil, .string, "", "destination prefix to mirror a prefix to a different prefix in the destination cluster"),
-            Flag("no-dest-prefix", nil, .bool, "", "mirror key-values to the root of the destination cluster"),
-            Flag("dest-cert", nil, .string, "", "Identify secure client using this TLS certificate file for the destination cluster"),
-            Flag("dest-key", nil, .string, "", "Identify secure client using this TLS key file"),
-            Flag("dest-cacert", nil, .string, "", "Verify certificates of TLS enabled secure servers using this CA bundle"),
-            Flag("dest-insecure-transport", nil, .bool, "true", "Disable transport security for client connections"),
-            Flag("dest-user", nil, .string, "", "Destination username[:password] for authentication (prompt if password is not supplied)"),
-            Flag("dest-password", nil, .string, "", "Destination password for authentication (if this option is used, --dest-user option shouldn't include password)"),
-        ], group: "utility"
+            Flag("prefix", nil, .string, "", "only keys that begin with this"),
+            Flag("rev", nil, .int, "0", "follow from this revision on, without copying what is there (0: copy first)"),
+            Flag("max-txn-ops", nil, .uint, "128", "at most so many changes in one transaction at the destination"),
+            Flag("dest-prefix", nil, .string, "", "what stands for the prefix at the destination"),
+            Flag("no-dest-prefix", nil, .bool, "", "leave the prefix out at the destination"),
+            Flag("dest-cert", nil, .string, "", "the client's TLS certificate file for the destination"),
+            Flag("dest-key", nil, .string, "", "the client's TLS key file for the destination"),
+            Flag("dest-cacert", nil, .string, "", "verify the destination's certificates with this CA bundle"),
+            Flag(
+                "dest-insecure-transport",
+                nil,
+                .bool,
+                "true",
+                "connect to the destination without TLS, unless a certificate or CA is given"
+            ),
+            Flag("dest-user", nil, .string, "", "name[:password] at the destination (asks if there is no password)"),
+            Flag("dest-password", nil, .string, "", "password at the destination (then --dest-user holds none)"),
+        ],
+        group: "utility"
     ) { call in
         guard call.arguments.count == 1 else { throw badArguments("make-mirror takes one destination argument") }
         if call.bool("no-dest-prefix"), !call.string("dest-prefix").isEmpty {
             throw badArguments("`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one")
         }
-        let context = try await connect(call)
         var settings = ClientConfiguration(endpoints: [call.arguments[0]])
-        settings.requestTimeout = .seconds(30)
-        let certificate = call.string("dest-cert"), key = call.string("dest-key"), authority = call.string("dest-cacert")
-        if !certificate.isEmpty || !authority.isEmpty || !call.bool("dest-insecure-transport") {
-            settings.security = TransportSecurity(
-                trustedAuthorityFile: authority.isEmpty ? nil : authority, certificateFile: certificate.isEmpty ? nil : certificate,
-                keyFile: key.isEmpty ? nil : key)
+        Settings.limits(&settings, call)
+        settings.requestTimeout = nil
+        settings.security = try Settings.security(
+            certificate: call.string("dest-cert"),
+            key: call.string("dest-key"),
+            authority: call.string("dest-cacert"),
+            isInsecure: call.bool("dest-insecure-transport"),
+            skipsVerification: false
+        )
+        if !call.string("dest-user").isEmpty {
+            settings.credentials = try Settings.credentials(
+                user: call.string("dest-user"),
+                password: call.string("dest-password"),
+                prompt: "Destination Password: "
+            )
         }
-        let user = call.string("dest-user")
-        if !user.isEmpty {
-            let parts = user.split(separator: ":", maxSplits: 1).map(String.init)
-            let password = !call.string("dest-password").isEmpty ? call.string("dest-password") : parts.count > 1 ? parts[1] : Terminal.readSecret("Destination Password: ") ?? ""
-            settings.credentials = .password(user: parts[0], password: password)
+        let destination: Client
+        do throws(ClientError) {
+            destination = try Client(settings)
+            try await destination.authenticate()
+        } catch {
+            throw failed(error, ExitCode.badConnection)
         }
-        let prefix = Data(call.string("prefix").utf8)
-        let replacement = call.bool("no-dest-prefix") ? Data() : call.string("dest-prefix").isEmpty ? prefix : Data(call.string("dest-prefix").utf8)
+        let context = try await connect(call)
+        let prefix = Data(word: call.string("prefix")), other = Data(word: call.string("dest-prefix"))
         let copied = Counter()
+        let mirror = Mirror(
+            source: context.client,
+            destination: destination,
+            prefix: prefix,
+            replacement: call.bool("no-dest-prefix") ? Data() : other.isEmpty ? prefix : other,
+            operationsMax: Int(clamping: max(1, call.unsigned("max-txn-ops"))),
+            count: { copied.add($0) }
+        )
+        let revision = call.int("rev")
         do {
-            let destination = try Client(settings)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    while true {
-                        try await Task.sleep(for: reportInterval)
-                        Terminal.out("\(copied.value)\n")
+            try await Progress.showing({ "\(copied.value) keys written to \(call.arguments[0])" }) {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        while true {
+                            try await Task.sleep(for: reportInterval)
+                            Terminal.out("\(copied.value)\n")
+                        }
                     }
+                    group.addTask { try await mirror.run(from: revision) }
+                    defer { group.cancelAll() }
+                    try await group.next()
                 }
-                group.addTask {
-                    let mirror = Mirroring(
-                        source: context.client, destination: destination, prefix: prefix, replacement: replacement,
-                        operationsMax: Int(call.int("max-txn-ops"))) { copied.add($0) }
-                    try await mirror.run(from: call.int("rev"), pageSize: pageSize)
-                }
-                try await group.next()
-                group.cancelAll()
             }
-        } catch let error as ClientError { throw failed(error) }
+        } catch { throw failed(error) }
+        throw CommandExit(ExitCode.error, "<nil>")
     }
 }
 
@@ -80,77 +112,92 @@ private final class Counter: Sendable {
 }
 
 /// A copy under way.
-private struct Mirroring: Sendable {
+private struct Mirror: Sendable {
     let source: Client
     let destination: Client
     let prefix: Data
+    /// What stands for the prefix at the destination.
     let replacement: Data
+    /// Changes in one transaction; members refuse more than their own limit.
     let operationsMax: Int
     let count: @Sendable (Int) -> Void
 
-    init(
-        source: Client, destination: Client, prefix: Data, replacement: Data, operationsMax: Int, count: @escaping @Sendable (Int) -> Void
-    ) {
-        self.source = source
-        self.destination = destination
-        self.prefix = prefix
-        self.replacement = replacement
-        self.operationsMax = operationsMax
-        self.count = count
-    }
+    /// Keys fetched at once while the base is copied.
+    private static let pageSize: Int64 = 1000
 
     private func target(_ key: Data) -> Data { replacement + key.dropFirst(prefix.count) }
 
-    func run(from start: Int64, pageSize: Int64) async throws {
-        var key = prefix, end = Data()
-        KeyRequests.setPrefix(&key, &end)
-        let first = key, last = end
-        var revision = start
-        if start == 0 {
-            var next = first
-            while true {
-                let from = next, at = revision
-                let page = try await source.call(
-                    .range, .with { $0.key = from; $0.rangeEnd = last; $0.limit = pageSize; $0.revision = at })
-                if revision == 0 { revision = page.header.revision }
-                for pair in page.kvs {
-                    _ = try await destination.call(.put, .with { $0.key = target(pair.key); $0.value = pair.value })
-                    count(1)
-                }
-                guard page.more, let final = page.kvs.last else { break }
-                next = final.key + [0]
+    /// Copies what there is and follows, or only follows from a revision on. Ends with an error.
+    func run(from start: Int64) async throws {
+        var first = prefix, last = Data()
+        KeyRequests.setPrefix(&first, &last)
+        let begin = start > 1 ? start : try await copy(first, last) + 1
+        try await source.watch(
+            .with { [first, last] in
+                $0.key = first
+                $0.rangeEnd = last
+                $0.startRevision = begin
             }
-            revision += 1
-        }
-        let begin = revision
-        try await source.watch(.with { $0.key = first; $0.rangeEnd = last; $0.startRevision = begin }) { answer in
+        ) { answer in
             var batch: [Etcdserverpb_RequestOp] = []
-            var keys: Set<Data> = []
-            var batchRevision: Int64 = 0
-            @Sendable func apply(_ operations: [Etcdserverpb_RequestOp]) async throws {
-                guard !operations.isEmpty else { return }
-                _ = try await destination.call(.txn, .with { $0.success = operations })
-                count(operations.count)
-            }
+            var revision: Int64 = 0
             for event in answer.events {
-                // Revisions stay whole where they fit; a key comes once in a transaction.
-                if batchRevision != event.kv.modRevision || batch.count >= operationsMax || keys.contains(event.kv.key) {
+                // Revisions stay whole where they fit, and a key comes once in a transaction.
+                if revision != event.kv.modRevision || batch.count >= operationsMax {
                     try await apply(batch)
                     batch = []
-                    keys = []
-                    batchRevision = event.kv.modRevision
+                    revision = event.kv.modRevision
                 }
-                keys.insert(event.kv.key)
                 batch.append(
                     .with { operation in
                         if event.type == .delete {
                             operation.requestDeleteRange = .with { $0.key = target(event.kv.key) }
                         } else {
-                            operation.requestPut = .with { $0.key = target(event.kv.key); $0.value = event.kv.value }
+                            operation.requestPut = .with {
+                                $0.key = target(event.kv.key)
+                                $0.value = event.kv.value
+                            }
                         }
-                    })
+                    }
+                )
             }
             try await apply(batch)
+        }
+    }
+
+    private func apply(_ operations: [Etcdserverpb_RequestOp]) async throws {
+        guard !operations.isEmpty else { return }
+        _ = try await destination.call(.txn, .with { $0.success = operations })
+        count(operations.count)
+    }
+
+    /// - Returns: the revision that was copied.
+    private func copy(_ first: Data, _ last: Data) async throws -> Int64 {
+        var revision: Int64 = 0
+        var next = first
+        while true {
+            let page = try await source.call(
+                .range,
+                .with { [next, revision] in
+                    $0.key = next
+                    $0.rangeEnd = last
+                    $0.limit = Self.pageSize
+                    $0.revision = revision
+                }
+            )
+            if revision == 0 { revision = page.header.revision }
+            for pair in page.kvs {
+                _ = try await destination.call(
+                    .put,
+                    .with {
+                        $0.key = target(pair.key)
+                        $0.value = pair.value
+                    }
+                )
+                count(1)
+            }
+            guard page.more, let final = page.kvs.last else { return revision }
+            next = final.key + [0]
         }
     }
 }

@@ -9,7 +9,14 @@ import Synchronization
 
 enum SnapshotCommand {
     static let command: Command = {
-        var command = Command("snapshot", "<subcommand>", "Manages etcd node snapshots", group: "cluster maintenance")
+        var command = Command(
+            "snapshot",
+            "<subcommand>",
+            "Saves a member's database",
+            long: "Saves a member's database into a file. etcdutl tells what is in such a file, and restores it.",
+            example: "  etcdctl snapshot save backup.db",
+            group: "cluster maintenance"
+        )
         command.commands = [save]
         return command
     }()
@@ -18,75 +25,146 @@ enum SnapshotCommand {
     private static let sectorSize = 512
     private static let digestSize = 32
 
-    static let save = Command("save", "<filename>", "Stores an etcd node backend snapshot to a given file") { call in
-        guard call.arguments.count == 1 else { throw badArguments("snapshot save expects one argument") }
+    static let save = Command(
+        "save",
+        "<filename>",
+        "Saves the database of one member into a file",
+        long: """
+            Fetches the database of the one member that --endpoints names, and saves it into <filename>. The file appears when it is
+            whole and on the disk; until then its name ends in .part. It takes as long as it takes, unless --command-timeout is given.
+            """,
+        example: """
+              etcdctl snapshot save backup.db
+              etcdctl snapshot save "backup-$(date +%Y%m%d-%H%M%S).db" --command-timeout 10m
+            """
+    ) { call in
+        guard call.arguments.count == 1 else { throw badArguments("snapshot save expects one argument <filename>") }
         let path = call.arguments[0]
-        let targets = try endpoints(call)
+        let context = try await connect(call)
+        let targets = context.client.endpoints
         guard targets.count == 1 else {
             throw CommandExit(
-                ExitCode.error, "snapshot must be requested to one selected node, not multiple [\(targets.joined(separator: " "))]")
-        }
-        let context = try await connect(call)
-        func log(_ message: String, _ fields: [(String, String)], logger: String? = nil) {
-            Terminal.error(logLine("info", logger: logger, caller: "snapshot/v3_snapshot.go:65", message, fields))
+                ExitCode.interrupted,
+                "snapshot must be requested to one selected node, not multiple [\(targets.joined(separator: " "))]"
+            )
         }
         let part = path + ".part"
-        unlink(part)
+        do throws(CommandExit) {
+            let version = try await fetch(context, from: targets[0], into: part, path: path)
+            Terminal.out("Snapshot saved at \(path)\n")
+            if !version.isEmpty { Terminal.out("Server version \(version)\n") }
+        } catch {
+            unlink(part)
+            throw error
+        }
+    }
+
+    private static func log(_ message: String, _ fields: [(String, String)]) {
+        Terminal.error(logLine("info", logger: nil, caller: "snapshot/v3_snapshot.go:65", message, fields))
+    }
+
+    private static func problem(_ what: String) -> CommandExit {
+        CommandExit(ExitCode.interrupted, "\(what): \(String(cString: strerror(errno)).lowercased())")
+    }
+
+    /// - Returns: the member's version, empty if it doesn't tell.
+    private static func fetch(_ context: Context, from target: String, into part: String, path: String)
+        async throws(CommandExit) -> String
+    {
         let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         guard descriptor >= 0 else {
-            throw CommandExit(ExitCode.interrupted, "could not open \(part) (open \(part): \(String(cString: strerror(errno)).lowercased()))")
+            throw CommandExit(
+                ExitCode.interrupted,
+                "could not open \(part) (open \(part): \(String(cString: strerror(errno)).lowercased()))"
+            )
         }
+        defer { close(descriptor) }
         log("created temporary db file", [("path", jsonText(part))])
         let start = ContinuousClock.now
-        let progress = Mutex((bytes: 0, version: ""))
-        log("fetching snapshot", [("endpoint", jsonText(targets[0]))])
+        let progress = Received()
+        log("fetching snapshot", [("endpoint", jsonText(target))])
+        let call = context.invocation
         do {
-            try await context.client.stream(
-                .snapshot, at: targets[0], send: { try await $0.write(.init()) },
-                receive: { answer in
-                    var written = 0
-                    while written < answer.blob.count {
-                        let count = answer.blob.withUnsafeBytes {
-                            write(descriptor, $0.baseAddress.map { $0 + written }, answer.blob.count - written)
-                        }
-                        guard count > 0 else {
-                            throw CommandExit(ExitCode.io, "could not write snapshot (\(String(cString: strerror(errno))))")
-                        }
-                        written += count
+            try await Progress.showing(
+                {
+                    let (bytes, remaining) = (progress.bytes, progress.remaining)
+                    return "\(humanSize(bytes)) of \(humanSize(bytes + remaining)), \(Progress.seconds(since: start))"
+                },
+                during: {
+                    try await within(
+                        Settings.isSet("command-timeout", call) ? Settings.duration("command-timeout", call) : nil
+                    ) {
+                        try await context.client.stream(
+                            .snapshot,
+                            at: target,
+                            send: { try await $0.write(.init()) },
+                            receive: { answer in
+                                do { try write(answer.blob, to: descriptor) } catch {
+                                    // The stream would only tell that it broke.
+                                    progress.fail((error as? CommandExit)?.message)
+                                    throw error
+                                }
+                                progress.add(answer)
+                            }
+                        )
                     }
-                    let sum = progress.withLock { progress in
-                        progress.bytes += written
-                        if !answer.version.isEmpty { progress.version = answer.version }
-                        return progress.bytes
-                    }
-                    if Terminal.isErrorTerminal {
-                        Terminal.error("\r\(humanSize(Int64(sum))) of \(humanSize(Int64(sum) + Int64(answer.remainingBytes)))")
-                    }
-                })
-        } catch let error as ClientError {
-            close(descriptor)
-            unlink(part)
-            throw CommandExit(ExitCode.interrupted, failed(error).message)
+                }
+            )
+        } catch {
+            throw CommandExit(ExitCode.interrupted, progress.failure ?? failed(error).message)
         }
-        if Terminal.isErrorTerminal { Terminal.error("\n") }
-        let (size, version) = progress.withLock { ($0.bytes, $0.version) }
-        guard size % sectorSize == digestSize else {
-            close(descriptor)
-            unlink(part)
+        let size = progress.bytes
+        guard size % Int64(sectorSize) == digestSize else {
             throw CommandExit(ExitCode.interrupted, "sha256 checksum not found [bytes: \(size)]")
         }
-        guard fsync(descriptor) == 0, close(descriptor) == 0 else { throw CommandExit(ExitCode.interrupted, "could not fsync snapshot") }
+        guard fsync(descriptor) == 0 else { throw problem("could not fsync snapshot") }
         log(
             "fetched snapshot",
             [
-                ("endpoint", jsonText(targets[0])), ("size", jsonText(humanSize(Int64(size)))), ("took", jsonText(goText(.now - start))),
-                ("etcd-version", jsonText(version)),
-            ])
+                ("endpoint", jsonText(target)), ("size", jsonText(humanSize(size))),
+                ("took", jsonText(goText(.now - start))),
+                ("etcd-version", jsonText(progress.version)),
+            ]
+        )
         guard rename(part, path) == 0 else {
-            throw CommandExit(ExitCode.interrupted, "could not rename \(part) to \(path) (\(String(cString: strerror(errno))))")
+            throw CommandExit(
+                ExitCode.interrupted,
+                "could not rename \(part) to \(path) (\(String(cString: strerror(errno)).lowercased()))"
+            )
         }
         log("saved", [("path", jsonText(path))])
-        Terminal.out("Snapshot saved at \(path)\n")
-        if !version.isEmpty { Terminal.out("Server version \(version)\n") }
+        return progress.version
     }
+
+    private static func write(_ blob: Data, to descriptor: Int32) throws(CommandExit) {
+        var written = 0
+        while written < blob.count {
+            let count = blob.withUnsafeBytes {
+                Foundation.write(descriptor, $0.baseAddress.map { $0 + written }, blob.count - written)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw problem("could not write snapshot") }
+            written += count
+        }
+    }
+}
+
+/// What of a snapshot has come.
+private final class Received: Sendable {
+    private let state = Mutex((bytes: Int64(0), remaining: Int64(0), version: "", failure: String?.none))
+
+    func add(_ answer: Etcdserverpb_SnapshotResponse) {
+        state.withLock { state in
+            state.bytes += Int64(answer.blob.count)
+            state.remaining = Int64(clamping: answer.remainingBytes)
+            if !answer.version.isEmpty { state.version = answer.version }
+        }
+    }
+
+    func fail(_ message: String?) { state.withLock { $0.failure = message } }
+
+    var bytes: Int64 { state.withLock { $0.bytes } }
+    var remaining: Int64 { state.withLock { $0.remaining } }
+    var version: String { state.withLock { $0.version } }
+    var failure: String? { state.withLock { $0.failure } }
 }

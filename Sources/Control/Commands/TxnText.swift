@@ -1,82 +1,40 @@
 // The lines of a transaction: compares, and requests in the words of get, put and del.
 
-import CommandLineKit
-import EtcdWire
+package import CommandLineKit
+package import EtcdWire
 import Foundation
 import SwiftProtobuf
 
-enum TxnText {
-    /// Words as a shell would split them: double quotes with Go's escapes, single quotes as they are.
-    static func words(_ line: String) -> [String] {
-        var words: [String] = []
-        var rest = Array(line.utf8)[...]
-        while let byte = rest.first {
-            if byte == 0x20 || byte == 9 {
-                rest.removeFirst()
-            } else if byte == UInt8(ascii: "\""), let (text, after) = quoted(rest) {
-                words.append(text)
-                rest = after
-            } else if byte == UInt8(ascii: "'"), let end = rest.dropFirst().firstIndex(of: UInt8(ascii: "'")) {
-                words.append(String(decoding: rest[(rest.startIndex + 1)..<end], as: UTF8.self))
-                rest = rest[(end + 1)...]
-            } else {
-                let word = rest.prefix { $0 != 0x20 && $0 != 9 }
-                words.append(String(decoding: word, as: UTF8.self))
-                rest = rest.dropFirst(word.count)
-            }
-        }
-        return words
-    }
+package enum TxnText {
+    private static func bad(_ message: String) -> CommandExit { CommandExit(ExitCode.invalidInput, message) }
 
-    /// A string in double quotes at the beginning, and what follows it.
-    static func quoted(_ bytes: ArraySlice<UInt8>) -> (String, ArraySlice<UInt8>)? {
-        guard bytes.first == UInt8(ascii: "\"") else { return nil }
-        var out: [UInt8] = []
-        var rest = bytes.dropFirst()
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "\"") { return (String(decoding: out, as: UTF8.self), rest) }
-            guard byte == UInt8(ascii: "\\") else {
-                out.append(byte)
-                continue
-            }
-            guard let escaped = rest.popFirst() else { return nil }
-            switch escaped {
-            case UInt8(ascii: "n"): out.append(10)
-            case UInt8(ascii: "t"): out.append(9)
-            case UInt8(ascii: "r"): out.append(13)
-            case UInt8(ascii: "\\"), UInt8(ascii: "\""): out.append(escaped)
-            case UInt8(ascii: "x"):
-                guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else { return nil }
-                out.append(value)
-                rest = rest.dropFirst(2)
-            default: return nil
-            }
-        }
-        return nil
-    }
-
-    static func compare(_ line: String) throws(CommandExit) -> Etcdserverpb_Compare {
-        func bad(_ message: String) -> CommandExit { CommandExit(ExitCode.invalidInput, message) }
-        guard let paren = line.firstIndex(of: "(") else { throw bad("malformed comparison: \(line)") }
-        let target = String(line[..<paren])
-        var rest = Array(line[line.index(after: paren)...].utf8)[...]
-        var key = "", operation = "", value = ""
+    /// A line such as `mod("key") > "0"`.
+    package static func compare(_ line: String) throws(CommandExit) -> Etcdserverpb_Compare {
+        let bytes = line.rawBytes
+        guard let paren = bytes.firstIndex(of: UInt8(ascii: "(")) else { throw bad("malformed comparison: \(line)") }
+        let target = String(rawBytes: bytes[..<paren])
+        var rest = bytes[(paren + 1)...]
+        var key: [UInt8] = [], value: [UInt8] = []
+        var operation = ""
         var isWhole = false
-        if let (text, after) = quoted(rest), after.first == UInt8(ascii: ")") {
+        if let (text, after) = QuotedText.unquote(rest) {
             key = text
-            rest = after.dropFirst().drop { $0 == 0x20 }
-            operation = String(decoding: rest.prefix { $0 != 0x20 }, as: UTF8.self)
-            rest = rest.dropFirst(operation.utf8.count).drop { $0 == 0x20 }
-            if let (text, _) = quoted(rest) {
-                value = text
-                isWhole = true
+            if after.first == UInt8(ascii: ")") {
+                rest = after.dropFirst().drop { $0 == 0x20 }
+                let word = rest.prefix { $0 != 0x20 }
+                operation = String(rawBytes: word)
+                rest = rest.dropFirst(word.count).drop { $0 == 0x20 }
+                if !word.isEmpty, let (text, _) = QuotedText.unquote(rest) {
+                    value = text
+                    isWhole = true
+                }
             }
         }
         guard isWhole else {
             throw bad("malformed comparison: \(line); got \(target)(\(key.quoted)) \(operation) \(value.quoted)")
         }
         var compare = Etcdserverpb_Compare()
-        compare.key = Data(key.utf8)
+        compare.key = Data(key)
         switch operation {
         case "=": compare.result = .equal
         case "!=": compare.result = .notEqual
@@ -85,8 +43,9 @@ enum TxnText {
         default: throw bad("Unknown result op")
         }
         func number() throws(CommandExit) -> Int64 {
-            guard let number = Int64(value) else { throw bad("invalid txn compare request: \(line)") }
-            return number
+            do { return try GoNumber.int(String(rawBytes: value)) } catch {
+                throw bad("invalid txn compare request: \(line)")
+            }
         }
         switch target {
         case "ver", "version":
@@ -100,7 +59,7 @@ enum TxnText {
             compare.modRevision = try number()
         case "val", "value":
             compare.target = .value
-            compare.value = Data(value.utf8)
+            compare.value = Data(value)
         case "lease":
             compare.target = .lease
             compare.lease = try number()
@@ -109,26 +68,32 @@ enum TxnText {
         return compare
     }
 
-    static func request(_ line: String) throws -> Etcdserverpb_RequestOp {
-        let words = words(line)
-        guard words.count >= 2 else { throw CommandExit(ExitCode.invalidInput, "invalid txn compare request: \(line)") }
+    private static let requests: Command = {
         let never: @Sendable (Invocation) async throws -> Void = { _ in }
-        let root = Command(
-            "txn", "", "",
+        return Command(
+            "txn",
+            "",
+            "",
             commands: [
                 Command("get", "", "", flags: KeyRequests.getFlags, run: never),
                 Command("put", "", "", flags: KeyRequests.putFlags, run: never),
                 Command("del", "", "", flags: KeyRequests.deleteFlags, run: never),
-            ])
-        guard case .run(let call) = Parser.parse(root, words) else {
-            throw CommandExit(ExitCode.invalidInput, "invalid txn request: \(line)")
+            ]
+        )
+    }()
+
+    /// A line such as `put key "a value"`.
+    package static func request(_ line: String) throws(CommandExit) -> Etcdserverpb_RequestOp {
+        let words: [String]
+        do { words = try QuotedText.words(line) } catch { throw bad("\(error)") }
+        guard words.count >= 2 else { throw bad("invalid txn compare request: \(line)") }
+        guard case .run(let call) = Parser.parse(requests, words) else { throw bad("invalid txn request: \(line)") }
+        var operation = Etcdserverpb_RequestOp()
+        switch call.command.name {
+        case "get": operation.requestRange = try KeyRequests.get(call)
+        case "put": operation.requestPut = try KeyRequests.put(call, readsInput: false)
+        default: operation.requestDeleteRange = try KeyRequests.delete(call)
         }
-        return try Etcdserverpb_RequestOp.with {
-            switch call.command.name {
-            case "get": $0.requestRange = try KeyRequests.get(call)
-            case "put": $0.requestPut = try KeyRequests.put(call, readsInput: false)
-            default: $0.requestDeleteRange = try KeyRequests.delete(call)
-            }
-        }
+        return operation
     }
 }

@@ -1,5 +1,6 @@
 // Texts as Go's libraries print them, which scripts around etcdctl have come to expect.
 
+import CommandLineKit
 import Foundation
 import SwiftProtobuf
 
@@ -22,6 +23,7 @@ func humanSize(_ bytes: Int64) -> String {
 
 /// A duration as Go prints it: 1m2.5s, 12.3ms, 4µs.
 func goText(_ duration: Duration) -> String {
+    if duration < .zero { return "-" + goText(.zero - duration) }
     let (seconds, attoseconds) = duration.components
     let nanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     if nanoseconds == 0 { return "0s" }
@@ -40,6 +42,11 @@ func goText(_ duration: Duration) -> String {
     if minutes > 0 { text = "\(minutes % 60)m" + text }
     if minutes >= 60 { text = "\(minutes / 60)h" + text }
     return text
+}
+
+extension Data {
+    /// What a word of the command line or of a line of input stands for.
+    init(word: String) { self.init(word.rawBytes) }
 }
 
 /// Bytes as `\x61\x62`.

@@ -25,7 +25,8 @@ extension Printer {
     package func members(_ answer: Etcdserverpb_MemberListResponse) throws -> [UInt8] {
         let rows = memberRows(answer.members)
         return try bytes(
-            answer, simple: rows.map { $0.joined(separator: ", ") + "\n" }.joined(),
+            answer,
+            simple: rows.map { $0.joined(separator: ", ") + "\n" }.joined(),
             fields: {
                 header(answer.header)
                     + answer.members.map { member in
@@ -36,23 +37,35 @@ extension Printer {
                     }.joined()
             },
             table: { table(["ID", "Status", "Name", "Peer Addrs", "Client Addrs", "Is Learner"], rows) },
-            json: isHex ? { hexMembers(answer.header, nil, answer.members) } : nil)
+            json: isHex ? { hexMembers(answer.header, nil, answer.members) } : nil
+        )
     }
 
     /// An answer about a change of members.
     package func memberChange(
-        _ message: some SwiftProtobuf.Message, simple: String, header head: Etcdserverpb_ResponseHeader,
-        member: Etcdserverpb_Member? = nil, members: [Etcdserverpb_Member]
+        _ message: some SwiftProtobuf.Message,
+        simple: String,
+        header head: Etcdserverpb_ResponseHeader,
+        member: Etcdserverpb_Member? = nil,
+        members: [Etcdserverpb_Member]
     ) throws -> [UInt8] {
         try bytes(message, simple: simple, json: isHex ? { hexMembers(head, member, members) } : nil)
     }
 
-    private func hexMembers(_ head: Etcdserverpb_ResponseHeader, _ member: Etcdserverpb_Member?, _ members: [Etcdserverpb_Member]) -> String {
+    private func hexMembers(
+        _ head: Etcdserverpb_ResponseHeader,
+        _ member: Etcdserverpb_Member?,
+        _ members: [Etcdserverpb_Member]
+    ) -> String {
         func text(_ member: Etcdserverpb_Member) -> String {
             var text = "{\"ID\":\"\(hex(member.id))\""
             if !member.name.isEmpty { text += ",\"name\":\(jsonText(member.name))" }
-            if !member.peerUrls.isEmpty { text += ",\"peerURLs\":[\(member.peerUrls.map(jsonText).joined(separator: ","))]" }
-            if !member.clientUrls.isEmpty { text += ",\"clientURLs\":[\(member.clientUrls.map(jsonText).joined(separator: ","))]" }
+            if !member.peerUrls.isEmpty {
+                text += ",\"peerURLs\":[\(member.peerUrls.map(jsonText).joined(separator: ","))]"
+            }
+            if !member.clientUrls.isEmpty {
+                text += ",\"clientURLs\":[\(member.clientUrls.map(jsonText).joined(separator: ","))]"
+            }
             if member.isLearner { text += ",\"isLearner\":true" }
             return text + "}"
         }
@@ -87,7 +100,12 @@ extension Printer {
                 }.joined(), ""
             )
         case .table:
-            return (table(["endpoint", "health", "took", "error"], list.map { [$0.endpoint, "\($0.isHealthy)", $0.took, $0.error] }), "")
+            return (
+                table(
+                    ["endpoint", "health", "took", "error"],
+                    list.map { [$0.endpoint, "\($0.isHealthy)", $0.took, $0.error] }
+                ), ""
+            )
         case .protobuf: throw unsupported()
         }
     }
@@ -98,7 +116,8 @@ extension Printer {
             return [
                 endpoint, hex(answer.header.memberID), answer.version, answer.storageVersion, humanSize(answer.dbSize),
                 humanSize(answer.dbSizeInUse), "\(unused)%", humanSize(answer.dbSizeQuota),
-                "\(answer.leader == answer.header.memberID)", "\(answer.isLearner)", "\(answer.raftTerm)", "\(answer.raftIndex)",
+                "\(answer.leader == answer.header.memberID)", "\(answer.isLearner)", "\(answer.raftTerm)",
+                "\(answer.raftIndex)",
                 "\(answer.raftAppliedIndex)", answer.errors.joined(separator: ", "), answer.downgradeInfo.targetVersion,
                 "\(answer.downgradeInfo.enabled)",
             ]
@@ -106,17 +125,22 @@ extension Printer {
         switch format {
         case .simple: return rows.map { $0.joined(separator: ", ") + "\n" }.joined()
         case .json:
-            return "[\(try list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"Status\":\(try json($0.answer))}" }.joined(separator: ","))]\n"
+            return
+                "[\(try list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"Status\":\(try json($0.answer))}" }.joined(separator: ","))]\n"
         case .table:
             return table(
                 [
-                    "endpoint", "ID", "version", "storage version", "db size", "in use", "percentage not in use", "quota", "is leader",
+                    "endpoint", "ID", "version", "storage version", "db size", "in use", "percentage not in use",
+                    "quota", "is leader",
                     "is learner", "raft term", "raft index", "raft applied index", "errors", "downgrade target version",
                     "downgrade enabled",
-                ], rows)
+                ],
+                rows
+            )
         case .fields:
             return list.map { endpoint, answer in
-                header(answer.header) + "\"Version\" : \(answer.version.quoted)\n\"StorageVersion\" : \(answer.storageVersion.quoted)\n"
+                header(answer.header)
+                    + "\"Version\" : \(answer.version.quoted)\n\"StorageVersion\" : \(answer.storageVersion.quoted)\n"
                     + "\"DBSize\" : \(answer.dbSize)\n\"DBSizeInUse\" : \(answer.dbSizeInUse)\n\"DBSizeQuota\" : \(answer.dbSizeQuota)\n"
                     + "\"Leader\" : \(answer.leader)\n\"IsLearner\" : \(answer.isLearner)\n\"RaftIndex\" : \(answer.raftIndex)\n"
                     + "\"RaftTerm\" : \(answer.raftTerm)\n\"RaftAppliedIndex\" : \(answer.raftAppliedIndex)\n"
@@ -133,7 +157,8 @@ extension Printer {
         switch format {
         case .simple: return rows.map { $0.joined(separator: ", ") + "\n" }.joined()
         case .json:
-            return "[\(try list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"HashKV\":\(try json($0.answer))}" }.joined(separator: ","))]\n"
+            return
+                "[\(try list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"HashKV\":\(try json($0.answer))}" }.joined(separator: ","))]\n"
         case .table: return table(["endpoint", "hash", "hash_revision"], rows)
         case .fields:
             return list.map {
@@ -154,10 +179,13 @@ extension Printer {
             }
         }
         return try bytes(
-            answer, simple: answer.alarms.map { "memberID:\($0.memberID)  alarm:\(name($0.alarm))\n" }.joined(),
+            answer,
+            simple: answer.alarms.map { "memberID:\($0.memberID)  alarm:\(name($0.alarm))\n" }.joined(),
             fields: {
                 header(answer.header)
-                    + answer.alarms.map { "\"MemberID\" : \(id($0.memberID))\n\"AlarmType\" : \(name($0.alarm))\n\n" }.joined()
-            })
+                    + answer.alarms.map { "\"MemberID\" : \(id($0.memberID))\n\"AlarmType\" : \(name($0.alarm))\n\n" }
+                    .joined()
+            }
+        )
     }
 }

@@ -27,18 +27,22 @@ package struct Printer: Sendable {
 
     /// Prints a message: what the format has no text of its own for is refused.
     package func bytes<M: SwiftProtobuf.Message>(
-        _ message: M, simple: String? = nil, simpleBytes: (() -> [UInt8])? = nil, fields: (() -> String)? = nil,
-        table: (() -> String)? = nil, json custom: (() throws -> String)? = nil
+        _ message: M,
+        simple: String? = nil,
+        simpleBytes: (() -> [UInt8])? = nil,
+        fields: (() -> String)? = nil,
+        table: (() -> String)? = nil,
+        json custom: (() throws -> String)? = nil
     ) throws -> [UInt8] {
         switch format {
         case .simple:
             if let simpleBytes { return simpleBytes() }
-            return Array((simple ?? "").utf8)
+            return (simple ?? "").rawBytes
         case .json: return Array(((try custom?() ?? json(message)) + "\n").utf8)
         case .protobuf: return try message.serializedBytes()
         case .fields:
             guard let fields else { throw unsupported() }
-            return Array(fields().utf8)
+            return fields().rawBytes
         case .table:
             guard let table else { throw unsupported() }
             return Array(table().utf8)
@@ -135,7 +139,8 @@ package struct Printer: Sendable {
                         }
                     }.joined()
             },
-            json: { try txnJSON(answer) })
+            json: { try txnJSON(answer) }
+        )
     }
 
     func txnJSON(_ answer: Etcdserverpb_TxnResponse) throws -> String {
@@ -164,7 +169,8 @@ package struct Printer: Sendable {
             answer,
             simpleBytes: {
                 answer.events.flatMap { event in
-                    Array((event.type == .delete ? "DELETE\n" : "PUT\n").utf8) + (event.hasPrevKv ? pair(event.prevKv) : [])
+                    Array((event.type == .delete ? "DELETE\n" : "PUT\n").utf8)
+                        + (event.hasPrevKv ? pair(event.prevKv) : [])
                         + pair(event.kv)
                 }
             },
@@ -176,36 +182,53 @@ package struct Printer: Sendable {
                     }.joined()
             },
             json: {
-                let events = answer.events.isEmpty ? "null" : "[\(try answer.events.map { try json($0) }.joined(separator: ","))]"
-                return "{\"Header\":\(try json(answer.header)),\"Events\":\(events),\"CompactRevision\":\(answer.compactRevision),"
+                let events = try answer.events.map { try json($0) }.joined(separator: ",")
+                return
+                    "{\"Header\":\(try json(answer.header)),\"Events\":[\(events)],\"CompactRevision\":\(answer.compactRevision),"
                     + "\"Canceled\":\(answer.canceled),\"Created\":\(answer.created)}"
-            })
+            }
+        )
     }
 
     // MARK: Leases
 
     private func lease(
-        _ message: some SwiftProtobuf.Message, _ head: Etcdserverpb_ResponseHeader, id number: Int64, simple: String, rest: String,
+        _ message: some SwiftProtobuf.Message,
+        _ head: Etcdserverpb_ResponseHeader,
+        id number: Int64,
+        simple: String,
+        rest: String,
         jsonRest: String
     ) throws -> [UInt8] {
         if format == .protobuf { throw unsupported() }
         return try bytes(
-            message, simple: simple,
+            message,
+            simple: simple,
             fields: { header(head) + "\"ID\" : \(isHex ? leaseText(number) : "\(number)")\n" + rest },
-            json: { "{\(try flatHeader(head)),\(jsonRest)}" })
+            json: { "{\(try flatHeader(head)),\(jsonRest)}" }
+        )
     }
 
     package func grant(_ answer: Etcdserverpb_LeaseGrantResponse) throws -> [UInt8] {
         try lease(
-            answer, answer.header, id: answer.id, simple: "lease \(leaseText(answer.id)) granted with TTL(\(answer.ttl)s)\n",
+            answer,
+            answer.header,
+            id: answer.id,
+            simple: "lease \(leaseText(answer.id)) granted with TTL(\(answer.ttl)s)\n",
             rest: "\"TTL\" : \(answer.ttl)\n",
-            jsonRest: "\"ID\":\(answer.id),\"TTL\":\(answer.ttl),\"Error\":\(jsonText(answer.error))")
+            jsonRest: "\"ID\":\(answer.id),\"TTL\":\(answer.ttl),\"Error\":\(jsonText(answer.error))"
+        )
     }
 
     package func keepAlive(_ answer: Etcdserverpb_LeaseKeepAliveResponse) throws -> [UInt8] {
         try lease(
-            answer, answer.header, id: answer.id, simple: "lease \(leaseText(answer.id)) keepalived with TTL(\(answer.ttl))\n",
-            rest: "\"TTL\" : \(answer.ttl)\n", jsonRest: "\"ID\":\(answer.id),\"TTL\":\(answer.ttl)")
+            answer,
+            answer.header,
+            id: answer.id,
+            simple: "lease \(leaseText(answer.id)) keepalived with TTL(\(answer.ttl))\n",
+            rest: "\"TTL\" : \(answer.ttl)\n",
+            jsonRest: "\"ID\":\(answer.id),\"TTL\":\(answer.ttl)"
+        )
     }
 
     package func timeToLive(_ answer: Etcdserverpb_LeaseTimeToLiveResponse, keys: Bool) throws -> [UInt8] {
@@ -213,16 +236,22 @@ package struct Printer: Sendable {
         if answer.grantedTtl != 0 || answer.ttl != -1 {
             text = "lease \(leaseText(answer.id)) granted with TTL(\(answer.grantedTtl)s), remaining(\(answer.ttl)s)"
             if keys {
-                text += ", attached keys([\(answer.keys.map { String(decoding: $0, as: UTF8.self) }.joined(separator: " "))])"
+                text += ", attached keys([\(answer.keys.map { String(rawBytes: $0) }.joined(separator: " "))])"
             }
             text += "\n"
         }
-        let list = answer.keys.isEmpty ? "null" : "[\(answer.keys.map { "\"\($0.base64EncodedString())\"" }.joined(separator: ","))]"
+        let list =
+            answer.keys.isEmpty
+            ? "null" : "[\(answer.keys.map { "\"\($0.base64EncodedString())\"" }.joined(separator: ","))]"
         return try lease(
-            answer, answer.header, id: answer.id, simple: text,
+            answer,
+            answer.header,
+            id: answer.id,
+            simple: text,
             rest: "\"TTL\" : \(answer.ttl)\n\"GrantedTTL\" : \(answer.grantedTtl)\n"
                 + answer.keys.map { "\"Key\" : \($0.quoted)\n" }.joined(),
-            jsonRest: "\"id\":\(answer.id),\"ttl\":\(answer.ttl),\"granted-ttl\":\(answer.grantedTtl),\"keys\":\(list)")
+            jsonRest: "\"id\":\(answer.id),\"ttl\":\(answer.ttl),\"granted-ttl\":\(answer.grantedTtl),\"keys\":\(list)"
+        )
     }
 
     package func leases(_ answer: Etcdserverpb_LeaseLeasesResponse) throws -> [UInt8] {
@@ -235,6 +264,7 @@ package struct Printer: Sendable {
                 header(answer.header)
                     + answer.leases.map { "\"ID\" : \(isHex ? leaseText($0.id) : "\($0.id)")\n" }.joined()
             },
-            json: { "{\(try flatHeader(answer.header)),\"leases\":[\(list)]}" })
+            json: { "{\(try flatHeader(answer.header)),\"leases\":[\(list)]}" }
+        )
     }
 }

@@ -1,28 +1,11 @@
 // The members of a new cluster as the domain's SRV records name them (`--discovery-srv`).
 
-import CResolver
 import Foundation
 import NIOCore
 import ServerConfiguration
+import ServiceLookup
 
 enum ServiceRecords {
-    /// Answers of resolvers are read into this; longer ones are cut, and what is whole counts.
-    private static let answerBytesMax = 64 << 10
-    private static let internetClass: Int32 = 1
-
-    /// Asks the system's resolver. Blocks.
-    /// - Returns: ordered by priority and weight, then by name, so that every member sees the same order.
-    static func look(up name: String) throws(ServerStartError) -> [ServiceRecord] {
-        var answer = [UInt8](repeating: 0, count: answerBytesMax)
-        let length = resolver_query(name, internetClass, Int32(ServiceRecord.type), &answer, Int32(answer.count))
-        guard length > 0 else { throw ServerStartError(description: "lookup \(name): no such host") }
-        do throws(ServiceRecordError) {
-            return try ServiceRecord.list(inAnswer: Array(answer.prefix(Int(length))))
-        } catch {
-            throw ServerStartError(description: "lookup \(name): the answer is malformed")
-        }
-    }
-
     // MARK: A cluster
 
     /// `name=url` for each record of both services, as `--initial-cluster` has them. The record whose address is one of
@@ -39,7 +22,7 @@ enum ServiceRecords {
             let name = "_\(service)\(suffix)._tcp.\(discovery.srvDomain)"
             let records: [ServiceRecord]
             do {
-                records = try look(up: name)
+                records = try ServiceLookup.look(up: name)
             } catch {
                 failures.append("error querying DNS SRV records for _\(service)\(suffix) \(error)")
                 continue

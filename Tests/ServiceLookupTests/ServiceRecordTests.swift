@@ -1,6 +1,6 @@
 // Answers of DNS, whole and damaged.
 
-import ServerConfiguration
+import ServiceLookup
 import Testing
 
 @Suite struct ServiceRecordTests {

@@ -37,7 +37,9 @@ package struct ServiceRecord: Sendable, Equatable {
             }
             try reader.move(to: end)
         }
-        return found.sorted { ($0.priority, $1.weight, $0.record.host) < ($1.priority, $0.weight, $1.record.host) }.map(\.record)
+        return found.sorted { ($0.priority, $1.weight, $0.record.host) < ($1.priority, $0.weight, $1.record.host) }.map(
+            \.record
+        )
     }
 }
 
