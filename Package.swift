@@ -98,8 +98,14 @@ let targets: [Target] = [
     // Layer 11
     room("CommandLineKit", []),
     room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", protobuf]),
+    room(
+        "Utility",
+        ["CommandLineKit", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "RaftLog", "BBolt", "Backend", "MVCC", "Membership",
+         "ServerLog", "ServerConfiguration", protobuf, crypto]
+    ),
     // Layer 12
     program("EtcdctlMain", ["Control"]),
+    program("EtcdutlMain", ["Utility"]),
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
@@ -140,6 +146,10 @@ let targets: [Target] = [
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
+    tests(
+        "UtilityTests",
+        ["CommandLineKit", "Base", "EtcdWire", "FileIO", "RaftWire", "RaftLog", "BBolt", "Backend", "Membership", "Utility", protobuf]
+    ),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
 ]
@@ -178,6 +188,7 @@ let package = Package(
         .library(name: "EtcdClient", targets: ["EtcdClient"]),
         .executable(name: "etcd", targets: ["EtcdMain"]),
         .executable(name: "etcdctl", targets: ["EtcdctlMain"]),
+        .executable(name: "etcdutl", targets: ["EtcdutlMain"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),

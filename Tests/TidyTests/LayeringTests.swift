@@ -81,6 +81,14 @@ struct LayeringTests {
         "Control": (
             11, ["CommandLineKit", "EtcdClient", "EtcdWire", "SwiftProtobuf", "Foundation", "Dispatch", "Synchronization"]
         ),
+        "Utility": (
+            11,
+            [
+                "CommandLineKit", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "RaftLog", "BBolt", "Backend", "MVCC", "Membership",
+                "ServerLog", "ServerConfiguration", "SwiftProtobuf", "Crypto", "Glibc", "Musl",
+            ]
+        ),
+        "EtcdutlMain": (12, ["Utility", "Foundation"]),
         "EtcdctlMain": (12, ["Control", "Foundation"]),
         "EtcdMain": (12, ["EtcdServer", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]),
     ]
