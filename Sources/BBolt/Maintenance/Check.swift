@@ -45,11 +45,7 @@ extension ReadTransaction {
 
     /// Keys ascend, and stay within what the parent promises.
     private func checkPage(
-        _ page: PageView,
-        above lower: UnsafeRawBufferPointer?,
-        below upper: UnsafeRawBufferPointer?,
-        _ name: String,
-        _ depth: Int,
+        _ page: PageView, above lower: UnsafeRawBufferPointer?, below upper: UnsafeRawBufferPointer?, _ name: String, _ depth: Int,
         _ problems: inout [String]
     ) throws(BBoltError) {
         guard depth < PageLayout.depthMax else { throw source.problem(page.id, "the tree is too deep: it has a cycle") }
@@ -78,9 +74,7 @@ extension ReadTransaction {
         }
         for index in 0..<page.count {
             let key = try source.look(page) { (page) throws(PageProblem) in try page.key(index) }
-            let next =
-                index + 1 < page.count
-                ? try source.look(page) { (page) throws(PageProblem) in try page.key(index + 1) } : upper
+            let next = index + 1 < page.count ? try source.look(page) { (page) throws(PageProblem) in try page.key(index + 1) } : upper
             try checkPage(try source.page(page.child(index)), above: key, below: next, name, depth + 1, &problems)
         }
     }

@@ -7,17 +7,11 @@ import Base
 /// - Parameter synchronizesEach: after every commit, to a target that doesn't: so that a disk that others need, too, never
 ///   has much to write at once.
 package func compactCopy(
-    from source: ReadTransaction,
-    to target: Database,
-    transactionBytesMax: Int = 64 << 20,
-    synchronizesEach: Bool = false
+    from source: ReadTransaction, to target: Database, transactionBytesMax: Int = 64 << 20, synchronizesEach: Bool = false
 ) throws(BBoltError) {
     var copy = CompactCopy(
-        target: target,
-        transactionBytesMax: transactionBytesMax,
-        synchronizesEach: synchronizesEach,
-        transaction: try target.beginWrite()
-    )
+        target: target, transactionBytesMax: transactionBytesMax, synchronizesEach: synchronizesEach,
+        transaction: try target.beginWrite())
     for name in try source.bucketNames() {
         if let bucket = try source.bucket(name) { try copy.copy(bucket, path: [name], depth: 0) }
     }

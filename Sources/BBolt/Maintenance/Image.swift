@@ -18,9 +18,7 @@ package struct DatabaseImage: Sendable {
         // The other meta, as if one commit older; before the first there was none.
         if older.transaction > 0 { older.transaction -= 1 }
         let place = meta.transaction % 2
-        let pages = [
-            meta.page(size: Int(meta.pageSize), id: place), older.page(size: Int(meta.pageSize), id: 1 - place),
-        ]
+        let pages = [meta.page(size: Int(meta.pageSize), id: place), older.page(size: Int(meta.pageSize), id: 1 - place)]
         head = place == 0 ? pages[0] + pages[1] : pages[1] + pages[0]
         sizeBytes = transaction.sizeBytes
     }

@@ -34,9 +34,7 @@ struct PageWalk {
         }
         var open: [(page: PageID, depth: Int)] = [(source.meta.root, 0)]
         while let (id, depth) = open.popLast() {
-            guard depth < PageLayout.depthMax * 2 else {
-                throw source.problem(id, "the tree is too deep: it has a cycle")
-            }
+            guard depth < PageLayout.depthMax * 2 else { throw source.problem(id, "the tree is too deep: it has a cycle") }
             let page = try source.page(id)
             try mark(id, page.bytes.count)
             if page.isLeaf {
@@ -49,9 +47,7 @@ struct PageWalk {
 
     /// The roots of the buckets on a leaf. Inline ones hold no buckets: nobody writes such.
     private func addBuckets(
-        of page: PageView,
-        _ depth: Int,
-        _ open: inout [(page: PageID, depth: Int)]
+        of page: PageView, _ depth: Int, _ open: inout [(page: PageID, depth: Int)]
     ) throws(BBoltError) {
         for index in 0..<page.count where page.flags(index) & PageLayout.bucketElementFlag != 0 {
             let value = try source.look(page) { (page) throws(PageProblem) in try page.value(index) }
