@@ -38,6 +38,9 @@ struct LockWait {
 
 /// A database that is only read: under a lock that other readers may have too, but no member.
 final class SharedDatabase {
+    /// Bytes.
+    private static let sizeMin: UInt64 = 4096
+
     let database: Database
     private let descriptor: Int32
 
@@ -51,6 +54,10 @@ final class SharedDatabase {
                 if flock(descriptor, LOCK_SH | LOCK_NB) == 0 { return }
                 throw errno == EWOULDBLOCK ? .locked(path: path) : .file(Self.systemError("flock", path))
             }
+            // bbolt looks for a meta in no less than this.
+            if try Self.onDisk({ () throws(FileError) in try disk.status(path)?.sizeBytes ?? 0 }) < Self.sizeMin {
+                throw .noValidMeta(path: path, reason: "invalid database")
+            }
             var options = DatabaseOptions()
             options.readOnly = true
             database = try Database.open(path, fileSystem: disk, options: options)
@@ -63,6 +70,10 @@ final class SharedDatabase {
     deinit {
         database.close()
         Self.close(descriptor)
+    }
+
+    private static func onDisk<R>(_ body: () throws(FileError) -> R) throws(BBoltError) -> R {
+        do throws(FileError) { return try body() } catch { throw .file(error) }
     }
 
     private static func close(_ descriptor: Int32) {

@@ -1,6 +1,7 @@
 import Base
 import CommandLineKit
 import EtcdWire
+import Foundation
 import RaftWire
 import SwiftProtobuf
 import Testing
@@ -40,7 +41,7 @@ struct MigrationTests {
     @Test("the log's oldest reader is 3.5 unless a test of downgrades is in it")
     func oldestReader() throws {
         var put = Etcdserverpb_InternalRaftRequest()
-        put.put.key = Array("a".utf8).withUnsafeBytes { .init($0) }
+        put.put.key = Data("a".utf8)
         #expect(MigrateCommand.oldestReader(of: [try entry(put)]) == SemanticVersion(3, 5))
         var test = Etcdserverpb_InternalRaftRequest()
         test.downgradeVersionTest.ver = "3.7.0"
@@ -50,7 +51,7 @@ struct MigrationTests {
     @Test("an entry is one line, its password is not shown")
     func entryText() throws {
         var request = Etcdserverpb_InternalRaftRequest()
-        request.put.key = Array("a b".utf8).withUnsafeBytes { .init($0) }
+        request.put.key = Data("a b".utf8)
         request.put.lease = 7
         #expect(EntryText.line(try entry(request, index: 12)) == "   1\t        12\tnorm\tput:{ key:\"a b\" lease:7 }")
         var user = Etcdserverpb_InternalRaftRequest()
