@@ -13,6 +13,7 @@ tools: ## Install the Debian packages the build needs, if they are missing
 
 build: tools ## The programs, optimised
 	$(SWIFT) build -c release --product etcd
+	$(SWIFT) build -c release --product etcdutl
 
 run: build ## Build and start a member with etcd's defaults
 	exec $(RELEASE)/etcd
@@ -25,7 +26,7 @@ unit: tools ## Unit, scenario and property tests; what only `make fuzz` and `mak
 interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd .venv/bin/python -m pytest -q Tests/Interop
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCDUTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdutl .venv/bin/python -m pytest -q Tests/Interop
 
 test: unit interop ## The whole suite
 
