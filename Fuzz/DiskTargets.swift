@@ -59,6 +59,8 @@ func fuzzWAL(_ input: UnsafeRawBufferPointer) {
     let disk = disk(with: bytes, at: segmentPath)
     _ = try? WriteAheadLog.validSnapshots(disk, "/wal")
     _ = try? WriteAheadLog.read(disk, "/wal", at: WALSnapshot())
+    _ = try? WriteAheadLog.inspect(disk, "/wal", after: 3)
+    _ = try? WriteAheadLog.forEachRecord(disk, "/wal") { _ in }
     guard var log = try? WriteAheadLog.open(disk, "/wal", at: WALSnapshot(), options: .init(segmentSizeBytes: 4096)) else { return }
     // What opens can be written to and reads back.
     log.append([Entry(term: 9, index: log.lastIndex + 1, data: Bytes("more"))], HardState(term: 9, vote: 0, commit: 0))

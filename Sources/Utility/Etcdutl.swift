@@ -28,10 +28,10 @@ package enum Etcdutl {
             Command("help", "[command]", "Help about any command") { call in
                 guard let path = Program.path(tree, call.arguments) else {
                     Terminal.error("Unknown help topic \(call.arguments.map { "`\($0)`" }.joined(separator: " "))\n")
-                    Terminal.error(Help.usage([tree]))
+                    Terminal.error(help([tree]))
                     return
                 }
-                Terminal.out(Help.text(path))
+                Terminal.out(help(path))
             }
         )
         return root
@@ -54,8 +54,22 @@ package enum Etcdutl {
         Terminal.out(script)
     }
 
+    /// As etcdutl shows it: without the commands' descriptions, and the global flags at the root.
+    static func help(_ path: [Command]) -> String {
+        let usage = Help.usage(path)
+        guard path.count == 1 else { return usage }
+        let flags = [Flag("help", "h", .bool, "", "help for \(name)")] + path[0].persistentFlags
+        return usage.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.hasPrefix("Use \"") ? "Flags:\n\(Help.table(flags))\n\(line)" : String(line)
+        }.joined(separator: "\n")
+    }
+
     /// - Returns: the exit code.
     package static func main(_ words: [String]) async -> Int32 {
+        if words.first != "__complete", case .help(let path) = Parser.parse(root, words) {
+            Terminal.out(help(path))
+            return 0
+        }
         await Program.run(root, words)
     }
 }

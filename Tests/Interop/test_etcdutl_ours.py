@@ -360,6 +360,36 @@ def test_lock_of_a_running_member(work):
         assert waiting.returncode == 0 and "finished defragmenting directory" in log
 
 
+def test_wal_dump(work):
+    """Entries from an index, up to one, of a kind; every record of a log that is damaged, up to the damage."""
+    text = ours("wal", "dump", work / "go", "--start-index", "5", "--end-index", "8", check=True).stdout
+    assert text.splitlines()[0] == "Start dumping log entries from index 5."
+    assert "WAL entries: 3\nlastIndex=7\n" in text
+    puts = ours("wal", "dump", work / "go", "--entry-type", "IRRPut", check=True).stdout
+    assert puts.count("put:{ key:") == 60 and "Entry types (IRRPut) count is : 60" in puts and "conf" not in puts
+    assert "lease_grant:{ TTL:1000 " in ours("wal", "dump", work / "go", "--entry-type", "IRRLeaseGrant").stdout
+    raw = ours("wal", "dump", work / "go", "--raw", check=True).stdout.splitlines()
+    assert raw[0] == "CRC: 0" and raw[1].startswith("Metadata: NodeID:") and raw[2] == "Snapshot: index:0 term:0"
+    assert raw[-1] == "EOF: All entries were processed." and "Entry: Term:1 Index:1 Type:EntryConfChange Data:" in raw[3]
+    (wal,) = (work / "go" / "member" / "wal").glob("0*.wal")
+    overwrite(wal, 12000, b"\xff" * 64)
+    assert ours("wal", "dump", work / "go").returncode == 1
+    damaged = ours("wal", "dump", work / "go", "--raw")
+    assert damaged.returncode == 1 and wal.name in errors(damaged.stderr)[0]
+    shown = damaged.stdout.splitlines()
+    assert 10 < len(shown) < len(raw) and shown == raw[:len(shown)]
+
+
+def test_help(work):
+    for words in ("--help", "snapshot", "snapshot --help", "help snapshot"):
+        got, want = ours(*words.split()), theirs(*words.split())
+        # Commands and flags of later versions aside.
+        known = {line.split("  ")[1].strip() for line in want.stdout.splitlines() if line.startswith("  ")} - {"backup"}
+        assert got.returncode == 0 and got.stderr == "" and got.stdout.startswith("Usage:\n  etcdutl"), words
+        shown = {line.split("  ")[1].strip() for line in got.stdout.splitlines() if line.startswith("  ")}
+        assert known <= shown, words
+
+
 # --- A file in doubt ---
 
 def metas(path):

@@ -3,6 +3,7 @@
 import Base
 import CommandLineKit
 import EtcdWire
+import RaftLog
 import RaftWire
 import SwiftProtobuf
 
@@ -21,6 +22,49 @@ enum EntryText {
             guard let request = request(entry) else { return "\(place)\tnorm\t\(legacy(entry))" }
             return "\(place)\tnorm\t\(oneLine(request))"
         }
+    }
+
+    /// A record of the log in a line; nil for entries and snapshots before `first`.
+    static func line(_ record: LoggedRecord, from first: LogIndex) -> String? {
+        switch record {
+        case .metadata(let bytes):
+            guard let metadata = try? LogMetadata(decoding: bytes) else { return "Metadata: ???" }
+            return "Metadata: NodeID:\(metadata.memberID) ClusterID:\(metadata.clusterID)"
+        case .entry(let entry):
+            guard entry.index >= first else { return nil }
+            let type =
+                switch entry.type {
+                case .normal: ""
+                case .confChange: " Type:EntryConfChange"
+                case .confChangeV2: " Type:EntryConfChangeV2"
+                }
+            let data = entry.data.isEmpty ? "" : " Data:\(octal(entry.data.array))"
+            return "Entry: Term:\(entry.term) Index:\(entry.index)\(type)\(data)"
+        case .hardState(let state): return "HardState: Term:\(state.term) Vote:\(state.vote) Commit:\(state.commit)"
+        case .checksum(let checksum): return "CRC: \(checksum)"
+        case .snapshot(let snapshot):
+            return snapshot.index >= first ? "Snapshot: index:\(snapshot.index) term:\(snapshot.term)" : nil
+        case .unknown(let type, let data): return "Unexpected WAL record type \(type) with \(data.count) bytes"
+        }
+    }
+
+    /// In quotes, with protobuf's escapes.
+    private static func octal(_ bytes: [UInt8]) -> String {
+        var text = "\""
+        for byte in bytes {
+            switch byte {
+            case 10: text += "\\n"
+            case 13: text += "\\r"
+            case 9: text += "\\t"
+            case UInt8(ascii: "\""): text += "\\\""
+            case UInt8(ascii: "\\"): text += "\\\\"
+            case 0x20..<0x7F: text.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                let digits = String(byte, radix: 8)
+                text += "\\" + String(repeating: "0", count: 3 - digits.count) + digits
+            }
+        }
+        return text + "\""
     }
 
     /// Nil where the entry is none.

@@ -31,6 +31,7 @@ enum WALCommands {
                 EntryFilter.defaultNames,
                 "which entries: \(EntryFilter.names.joined(separator: ", "))"
             ),
+            Flag("raw", nil, .bool, "", "every record as it stands there, up to where the log is damaged"),
         ]
     ) { call in
         guard call.arguments.count == 1 else {
@@ -41,6 +42,12 @@ enum WALCommands {
         }
         let directory = DataDirectory(call.arguments[0])
         let walDirectory = call.string("wal-dir").isEmpty ? directory.wal : call.string("wal-dir")
+        if call.bool("raw") {
+            guard call.changed.isDisjoint(with: ["start-snap", "entry-type"]) else {
+                throw failure("Flags --start-snap, --entry-type not supported in the RAW mode.")
+            }
+            return try showRecords(walDirectory, from: UInt64(call.string("start-index")) ?? 0)
+        }
         let contents: WALContents
         if call.changed.contains("start-index") {
             let first = UInt64(call.string("start-index")) ?? 0
@@ -55,6 +62,23 @@ enum WALCommands {
         }
         let end = UInt64(call.string("end-index")) ?? .max
         try show(contents, entries: contents.entries.filter { $0.index < end }, call.string("entry-type"))
+    }
+
+    /// Every record, however little a member could do with the log.
+    private static func showRecords(_ directory: String, from first: LogIndex) throws(CommandExit) {
+        let torn: WALDamage?
+        do throws(WALError) {
+            torn = try WriteAheadLog.forEachRecord(disk, directory) { record in
+                if let line = EntryText.line(record, from: first) { Terminal.out(line + "\n") }
+            }
+        } catch {
+            throw failure("Reading failed: \(error)")
+        }
+        if let torn {
+            Terminal.out("The last record is an unfinished write: \(torn)\n")
+        } else {
+            Terminal.out("EOF: All entries were processed.\n")
+        }
     }
 
     private static func reading(_ body: () throws(WALError) -> WALContents) throws(CommandExit) -> WALContents {
