@@ -70,6 +70,6 @@ package enum Etcdutl {
             Terminal.out(help(path))
             return 0
         }
-        await Program.run(root, words)
+        return await Program.run(root, words)
     }
 }
