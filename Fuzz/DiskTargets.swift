@@ -59,6 +59,8 @@ func fuzzWAL(_ input: UnsafeRawBufferPointer) {
     let disk = disk(with: bytes, at: segmentPath)
     _ = try? WriteAheadLog.validSnapshots(disk, "/wal")
     _ = try? WriteAheadLog.read(disk, "/wal", at: WALSnapshot())
+    _ = try? WriteAheadLog.inspect(disk, "/wal", after: 3)
+    _ = try? WriteAheadLog.forEachRecord(disk, "/wal") { _ in }
     guard var log = try? WriteAheadLog.open(disk, "/wal", at: WALSnapshot(), options: .init(segmentSizeBytes: 4096)) else { return }
     // What opens can be written to and reads back.
     log.append([Entry(term: 9, index: log.lastIndex + 1, data: Bytes("more"))], HardState(term: 9, vote: 0, commit: 0))
@@ -128,6 +130,7 @@ func fuzzBBolt(_ input: UnsafeRawBufferPointer) {
     let kind = choices.byte()
     let bytes = kind & 7 == 0 ? choices.remaining() : edited(wellFormedDatabase, by: &choices)
     let disk = disk(with: bytes, at: "/db")
+    inspect(disk)
     var options = databaseOptions
     options.readOnly = kind & 8 != 0
     guard let database = try? Database.open("/db", fileSystem: disk, options: options) else { return }
@@ -149,7 +152,25 @@ func fuzzBBolt(_ input: UnsafeRawBufferPointer) {
     precondition(after.isEmpty, "a sound database is not sound after a write: \(after)")
 }
 
+/// Every page as the tools for a file in doubt look at it, whether the file can be opened or not.
+private func inspect(_ disk: SimulatedDisk) {
+    guard let file = try? PageInspection("/db", fileSystem: disk) else { return }
+    defer { file.close() }
+    for place: UInt64 in 0...1 { _ = try? file.problem(ofMeta: place) }
+    // A damaged meta may promise more pages than the file has.
+    for id in 0..<min(file.highWater, 64) {
+        guard let page = try? file.page(id) else { continue }
+        switch page.kind {
+        case .branch, .leaf: _ = try? page.elements()
+        case .freelist: _ = try? page.freePages()
+        case .meta: _ = page.meta
+        case .unknown: break
+        }
+    }
+}
+
 private func walk(_ reader: ReadTransaction) {
+    _ = try? reader.pages()
     for name in ["key", "small"] {
         guard let bucket = try? reader.bucket(Bytes(name)) else { continue }
         var cursor = bucket.cursor()

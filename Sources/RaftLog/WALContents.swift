@@ -34,8 +34,9 @@ package struct WALContents: Sendable {
     /// Reads to the log's end.
     /// - Parameter start: the snapshot to read from; the log must have its record. Nil reads no entries and wants no
     ///   snapshot: the log may begin anywhere.
-    init(_ segments: [OpenSegment], from start: WALSnapshot?) throws(WALError) {
-        var gathering = WALGathering(start: start)
+    /// - Parameter wantsRecord: false reads the entries after the start's index whether a snapshot was recorded there or not.
+    init(_ segments: [OpenSegment], from start: WALSnapshot?, wantsRecord: Bool = true) throws(WALError) {
+        var gathering = WALGathering(start: start, wantsRecord: wantsRecord)
         var reader = try WALReader(segments)
         reading: while true {
             switch try reader.next() {
@@ -51,7 +52,7 @@ package struct WALContents: Sendable {
                 break reading
             }
         }
-        if let start, !gathering.foundStart { throw .snapshotNotFound(WALSnapshotPosition(start)) }
+        if wantsRecord, let start, !gathering.foundStart { throw .snapshotNotFound(WALSnapshotPosition(start)) }
         gathering.contents.checksum = reader.checksum.value
         self = gathering.contents
     }
@@ -79,12 +80,14 @@ private struct WALGathering {
     }
 
     let start: WALSnapshot?
+    let wantsRecord: Bool
     var contents = WALContents()
     var foundStart = false
     private var hasMetadata = false
 
-    init(start: WALSnapshot?) {
+    init(start: WALSnapshot?, wantsRecord: Bool) {
         self.start = start
+        self.wantsRecord = wantsRecord
     }
 
     mutating func take(_ record: WALRecord) throws(Fault) {
@@ -162,7 +165,7 @@ private struct WALGathering {
     private mutating func takeSnapshot(_ snapshot: WALSnapshot) throws(Fault) {
         contents.snapshots.append(snapshot)
         contents.lastIndex = max(contents.lastIndex, snapshot.index)
-        guard let start, snapshot.index == start.index else { return }
+        guard wantsRecord, let start, snapshot.index == start.index else { return }
         guard snapshot.term == start.term else {
             throw .mismatch(.snapshotMismatch(WALSnapshotPosition(start), recordedTerm: snapshot.term))
         }

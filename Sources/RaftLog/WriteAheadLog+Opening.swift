@@ -122,16 +122,29 @@ extension WriteAheadLog {
         return try read(fileSystem, listing, listing.segments[...], from: nil).committedSnapshots
     }
 
+    /// Reads a log without locking or changing it, with the entries after `index`: for looking at it, as no snapshot needs
+    /// to be recorded there.
+    package static func inspect(
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        after index: LogIndex
+    ) throws(WALError) -> WALContents {
+        let listing = try WALDirectory(fileSystem, directory)
+        let start = WALSnapshot(index: index, term: 0)
+        return try read(fileSystem, listing, try listing.segments(from: index), from: start, wantsRecord: false)
+    }
+
     private static func read(
         _ fileSystem: any FileSystem,
         _ listing: WALDirectory,
         _ names: ArraySlice<WALFileName>,
-        from start: WALSnapshot?
+        from start: WALSnapshot?,
+        wantsRecord: Bool = true
     ) throws(WALError) -> WALContents {
         let segments = try listing.open(names, in: fileSystem, writing: false)
         defer {
             for segment in segments { segment.file.close() }
         }
-        return try WALContents(segments, from: start)
+        return try WALContents(segments, from: start, wantsRecord: wantsRecord)
     }
 }

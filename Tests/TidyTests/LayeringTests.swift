@@ -87,6 +87,14 @@ struct LayeringTests {
             ]
         ),
         "EtcdctlMain": (12, ["CommandLineKit", "Control", "Foundation"]),
+        "Utility": (
+            11,
+            [
+                "CommandLineKit", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "RaftLog", "BBolt", "Backend", "MVCC", "Membership",
+                "ServerLog", "ServerConfiguration", "SwiftProtobuf", "Crypto", "Glibc", "Musl",
+            ]
+        ),
+        "EtcdutlMain": (12, ["Utility", "Foundation"]),
         "EtcdMain": (12, ["EtcdServer", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]),
     ]
 
