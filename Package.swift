@@ -98,9 +98,15 @@ let targets: [Target] = [
     // Layer 11
     room("CommandLineKit", []),
     room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", protobuf]),
+    room("TCPGateway", [nioCore, nioPosix]),
+    room(
+        "GRPCProxy",
+        ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "CResolver", "TransportSecurity", "ServerConfiguration", "ServerLog",
+         "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
+    ),
     // Layer 12
     program("EtcdctlMain", ["Control"]),
-    program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
+    program("EtcdMain", ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
     room(
@@ -140,6 +146,8 @@ let targets: [Target] = [
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
+    tests("TCPGatewayTests", ["TCPGateway"]),
+    tests("GRPCProxyTests", ["EtcdWire", "GRPCProxy", protobuf]),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
 ]

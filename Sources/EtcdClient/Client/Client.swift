@@ -262,6 +262,7 @@ public final class Client: Sendable {
     private static let versionHeader = [("client-api-version", "3.7.1")]
 
     private func metadata(on channel: EndpointChannel, for path: String) async throws(ClientError) -> [(String, String)] {
+        if let forwarded = Self.forwardedMetadata { return forwarded }
         if case .password(let user, let password) = configuration.credentials, state.withLock({ $0.token }) == nil {
             try await authenticate(user, password, on: channel)
         }
