@@ -117,10 +117,11 @@ final class WatchService: Sendable {
             let answer = try await upstream.ask(.range, try Upstream.encode(probe), for: asker)
             header = try Upstream.decode(Etcdserverpb_RangeResponse.self, answer).header
         } catch {
-            switch error.code {
-            case .permissionDenied: return refuse(error.message, on: stream)
-            // Clients renew their token when they read this.
-            case .unauthenticated, .invalidArgument: return refuse(error.description, on: stream)
+            switch error {
+            // Clients renew their token when they read the whole of it.
+            case .invalidAuthToken, .authOldRevision: return refuse(error.description, on: stream)
+            case let error where [.permissionDenied, .unauthenticated, .invalidArgument].contains(error.code):
+                return refuse(error.message, on: stream)
             default: throw error
             }
         }
