@@ -2,6 +2,7 @@
 
 import EtcdWire
 import Foundation
+import SwiftProtobuf
 import Testing
 
 @testable import GRPCProxy

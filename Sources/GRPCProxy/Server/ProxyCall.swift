@@ -54,6 +54,9 @@ final class ProxyCall: Sendable {
     /// The name of who asks, as far as permissions go.
     var token: String { metadata.first { $0.0 == "token" || $0.0 == "authorization" }?.1 ?? "" }
 
+    /// The client would rather be told than wait where there is no leader.
+    var requiresLeader: Bool { metadata.contains { $0.0 == "hasleader" && $0.1 == "true" } }
+
     /// Until the client stops waiting; nil for no limit, never less than zero.
     var remaining: Duration? {
         deadline.map { .nanoseconds(max(0, ($0 - .now()).nanoseconds)) }

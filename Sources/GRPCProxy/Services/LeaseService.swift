@@ -72,28 +72,32 @@ final class LeaseService: Sendable {
         let received = Answer<Etcdserverpb_LeaseKeepAliveResponse>()
         let begun = ContinuousClock.now
         defer { renewals.withLock { $0.underWay[name] = nil } }
-        var failure: ClientError?
-        for _ in 0..<Self.attemptsMax {
+        var failure = ClientError(code: .unavailable, message: "error reading from server: EOF")
+        for _ in 0..<Self.attemptsMax where received.value == nil {
+            // The request side stays open until the answer is there: a member may take the end of it for the end of all.
+            let answered = Latch()
             do {
                 try await Client.$forwardedMetadata.withValue(asker.metadata) {
                     try await upstream.client.stream(
                         .leaseKeepAlive,
-                        send: { try await $0.write(.with { $0.id = name.lease }) },
-                        receive: { received.value = $0 }
+                        send: { writer in
+                            try await writer.write(.with { $0.id = name.lease })
+                            await answered.wait()
+                        },
+                        receive: {
+                            received.value = $0
+                            answered.open()
+                        }
                     )
                 }
-                break
             } catch {
-                failure = error as? ClientError
-                guard received.value == nil, failure?.code == .unavailable else { break }
-                try await Task.sleep(for: Self.pause)
+                if let error = error as? ClientError { failure = error }
+                guard failure.code == .unavailable else { break }
             }
+            if received.value == nil { try await Task.sleep(for: Self.pause) }
         }
         guard let answer = received.value else {
-            throw Upstream.status(
-                failure ?? ClientError(code: .unavailable, message: "error reading from server: EOF"),
-                hasDeadline: true
-            )
+            throw Upstream.status(failure, hasDeadline: true)
         }
         renewals.withLock { renewals in
             if answer.ttl > 0 {

@@ -253,6 +253,8 @@ final class WatchService: Sendable {
 
     /// Watches until nobody hears any more; goes on where it was when a stream breaks.
     private func follow(_ id: WatchGroups.UpstreamID, key: Data, end: Data, _ asker: Asker) async {
+        // Attempts in a row that brought nothing, and whether a member said why: there is no leader.
+        var (failures, isLeaderless) = (0, false)
         while !Task.isCancelled {
             let (requests, continuation) = AsyncStream.makeStream(of: Etcdserverpb_WatchRequest.self)
             let next: Int64? = state.withLock { state in
@@ -264,6 +266,7 @@ final class WatchService: Sendable {
                 return state.groups.next(of: id)
             }
             guard let next else { return }
+            let hasHeard = Answer<Bool>()
             let create = Etcdserverpb_WatchRequest.with {
                 $0.createRequest = .with {
                     $0.key = key
@@ -283,6 +286,7 @@ final class WatchService: Sendable {
                             while true { try await Task.sleep(for: .seconds(3600)) }
                         },
                         receive: { [self] answer in
+                            hasHeard.value = true
                             take(answer, from: id)
                             if answer.canceled { throw CancellationError() }
                         }
@@ -290,10 +294,24 @@ final class WatchService: Sendable {
                 }
             } catch {
                 let failure = error as? ClientError
+                if hasHeard.value == true { (failures, isLeaderless) = (0, false) }
+                failures += 1
+                if failure?.message == EtcdError.noLeader.message { isLeaderless = true }
+                if isLeaderless, failures >= upstream.client.endpoints.count { endThoseWhoNeedLeader(id) }
                 if failure?.code != .unavailable, !Task.isCancelled { fail(id, failure?.message ?? "") }
             }
             try? await Task.sleep(for: Self.resumePause)
         }
+    }
+
+    /// None of the members has a leader: the streams of those who want to know it end.
+    private func endThoseWhoNeedLeader(_ id: WatchGroups.UpstreamID) {
+        let calls = state.withLock { state in
+            state.streams.values.filter {
+                $0.call.requiresLeader && state.groups.upstreams(of: $0.watchers.values).contains(id)
+            }.map(\.call)
+        }
+        for call in calls { call.finish(.noLeader) }
     }
 
     /// No stream can be had: the watchers are told why, if there are any left.
