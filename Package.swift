@@ -105,11 +105,16 @@ let targets: [Target] = [
         ["CommandLineKit", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "RaftLog", "BBolt", "Backend", "MVCC", "Membership",
          "ServerLog", "ServerConfiguration", protobuf, crypto]
     ),
-    program("EtcdutlMain", ["Utility"]),
+    room("TCPGateway", [nioCore, nioPosix]),
+    room(
+        "GRPCProxy",
+        ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "ServiceLookup", "TransportSecurity", "ServerConfiguration", "ServerLog",
+         "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
+    ),
     // Layer 12
     program("EtcdctlMain", ["CommandLineKit", "Control"]),
     program("EtcdutlMain", ["Utility"]),
-    program("EtcdMain", ["EtcdServer", "ServerConfiguration", "ServerLog"]),
+    program("EtcdMain", ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
     room(
@@ -157,6 +162,8 @@ let targets: [Target] = [
         "UtilityTests",
         ["CommandLineKit", "Base", "EtcdWire", "FileIO", "RaftWire", "RaftLog", "BBolt", "Backend", "Membership", "Utility", protobuf]
     ),
+    tests("TCPGatewayTests", ["TCPGateway"]),
+    tests("GRPCProxyTests", ["EtcdWire", "GRPCProxy", protobuf]),
     tests("DataDrivenTests", ["DataDriven"]),
     tests("TidyTests", []),
 ]

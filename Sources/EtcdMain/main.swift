@@ -2,10 +2,13 @@
 
 import EtcdServer
 import Foundation
+import GRPCProxy
 import ServerConfiguration
 import ServerLog
 
 signal(SIGPIPE, SIG_IGN)
+
+if ProxyProgram.isMeant(by: CommandLine.arguments) { ProxyProgram.main(CommandLine.arguments) }
 
 func write(_ text: String, to file: FileHandle) {
     file.write(Data(text.utf8))

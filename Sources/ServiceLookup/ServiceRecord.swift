@@ -15,6 +15,13 @@ package struct ServiceRecord: Sendable, Equatable {
 
     /// Ordered by priority and weight, then by name, so that every member sees the same order.
     package static func list(inAnswer message: [UInt8]) throws(ServiceRecordError) -> [ServiceRecord] {
+        try ratedList(inAnswer: message).map(\.record)
+    }
+
+    /// The same, with what a proxy chooses by.
+    package static func ratedList(
+        inAnswer message: [UInt8]
+    ) throws(ServiceRecordError) -> [(priority: UInt16, weight: UInt16, record: ServiceRecord)] {
         var reader = AnswerReader(message)
         try reader.skip(4)
         let questions = try reader.number()
@@ -37,9 +44,7 @@ package struct ServiceRecord: Sendable, Equatable {
             }
             try reader.move(to: end)
         }
-        return found.sorted { ($0.priority, $1.weight, $0.record.host) < ($1.priority, $0.weight, $1.record.host) }.map(
-            \.record
-        )
+        return found.sorted { ($0.priority, $1.weight, $0.record.host) < ($1.priority, $0.weight, $1.record.host) }
     }
 }
 

@@ -48,6 +48,7 @@ extension Client {
     func credentials(on channel: EndpointChannel) async throws(ClientError) -> (
         metadata: [(String, String)], token: String?
     ) {
+        if let forwarded = Self.forwardedMetadata { return (forwarded, nil) }
         let token = try await token(on: channel)
         guard let token, !token.isEmpty else { return (Self.versionHeader, token) }
         return (Self.versionHeader + [("token", token)], token)
