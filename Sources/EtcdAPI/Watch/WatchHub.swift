@@ -15,8 +15,8 @@ import Wire
 package final class WatchHub {
     /// Watchers that one walk over the past serves, as etcd.
     private static let walkWatchersMax = 512
-    /// A past this short is told at once, without another thread.
-    private static let shortPastRevisions: Int64 = 512
+    /// A past of fewer revisions is told at once, without another thread.
+    package var shortPastRevisions: Int64 = 512
     /// Election timeouts without a leader after which streams that require one end, as etcd.
     private static let leaderlessTimeouts = 3
 
@@ -248,7 +248,7 @@ package final class WatchHub {
             let view = lane.member.view
             let wishes = walkers.map(\.wish)
             let oldest = wishes.reduce(Int64.max) { min($0, $1.from) }
-            if view.latestRevision - oldest < Self.shortPastRevisions {
+            if view.latestRevision - oldest < shortPastRevisions {
                 do throws(MVCCError) { walked(walkers, .success(try view.history(wishes))) } catch { walked(walkers, .failure(error)) }
                 continue
             }
@@ -339,6 +339,7 @@ package final class WatchHub {
         leaderlessSince = since
         guard now - since >= lane.settings.electionTimeout * Self.leaderlessTimeouts else { return }
         for stream in Array(streams.values) where stream.metadata.requiresLeader { close(stream, .noLeader) }
+        lane.endStreamsForLeader()
     }
 
     /// Who may no longer read a range is not told of it any more. The user counts and not the token: one that was good when
