@@ -2,8 +2,8 @@
 
 import CResolver
 import Foundation
-import NIOCore
 import ServerConfiguration
+import TransportSecurity
 
 enum ServiceRecords {
     /// Answers of resolvers are read into this; longer ones are cut, and what is whole counts.
@@ -48,6 +48,7 @@ enum ServiceRecords {
             for record in records {
                 let reached = addresses(record.host, Int(record.port))
                 if reached.isEmpty { continue }
+                // Any address in common will do: a host may have several.
                 let isOwn = own.contains { address, isTLS in isTLS == (scheme == "https") && reached.contains(address) }
                 nodes.append("\(isOwn ? configuration.name : String(number))=\(scheme)://\(record.host):\(record.port)")
                 if !isOwn { number += 1 }
@@ -58,7 +59,6 @@ enum ServiceRecords {
     }
 
     private static func addresses(_ host: String, _ port: Int) -> [String] {
-        guard let address = try? SocketAddress.makeAddressResolvingHost(host, port: port) else { return [] }
-        return ["\(address.ipAddress ?? ""):\(port)"]
+        HostNames.addresses(of: host).map { "\($0):\(port)" }
     }
 }
