@@ -37,6 +37,7 @@ struct PlantedBugTests {
             (.reorderWatchEvents, "watch", 3, 1),
             (.resumeWatchLate, "watch", 3, 1),
             (.progressBeforeEvents, "watch", 3, 1),
+            (.forgetReplacedStore, "watch", 3, 8),
             (.returnUnnoticed, "monotonicity", 3, 1),
             (.staysCutOff, "liveness", 3, 2),
         ])
