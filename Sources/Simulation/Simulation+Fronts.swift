@@ -200,11 +200,7 @@ extension Simulation {
 
     /// A client keeps a lease alive, at any member.
     func keepAlive(_ number: UInt64, _ lease: LeaseID, at member: SimulatedMember) {
-        guard let front = member.front, let lane = front.lane else { return }
-        if settings.bug == .renewUnasked, front.raftStatus.role == .leader, let seconds = try? front.renewLease(lease) {
-            checkers.leases.held(lease, seconds: seconds, asked: now)
-            return finish(number)
-        }
+        guard let lane = member.front?.lane else { return }
         let stream = ClientStream()
         keepAlives[number] = stream
         lane.now = clock(member)

@@ -32,8 +32,6 @@ package enum PlantedBug: String, Sendable, CaseIterable {
     case progressBeforeEvents
     /// Watchers do not hear that a leader's snapshot has taken the store's place.
     case forgetReplacedStore
-    /// A leader keeps leases alive without asking anybody whether it still leads.
-    case renewUnasked
     /// A member that has lost its memory passes for one that has lived on.
     case returnUnnoticed
     /// A member stays cut off when everything is healed.
