@@ -320,7 +320,7 @@ package final class WatchHub {
         let revision = current
         for stream in streams.values where stream.nextProgress <= now {
             stream.nextProgress = now + stream.progressInterval
-            for watcher in stream.watchers.values where watcher.wantsProgress {
+            for watcher in stream.inOrder where watcher.wantsProgress {
                 if watcher.isIdle, watcher.place == .synced, watcher.startRevision <= revision {
                     send(WatchResponse(watchID: watcher.id), revision: revision, to: stream)
                 }
@@ -349,7 +349,7 @@ package final class WatchHub {
         guard revision != authRevision else { return }
         authRevision = revision
         for stream in Array(streams.values) {
-            for watcher in Array(stream.watchers.values) {
+            for watcher in stream.inOrder {
                 guard let user = watcher.user, !lane.member.isRangePermitted(user, watcher.range) else { continue }
                 stream.watchers[watcher.id] = nil
                 drop(watcher)
@@ -363,7 +363,7 @@ package final class WatchHub {
     /// The whole store was replaced by a leader's snapshot: everyone reads on from where they were.
     package func storeReplaced() {
         for stream in streams.values {
-            for watcher in stream.watchers.values where watcher.place == .synced {
+            for watcher in stream.inOrder where watcher.place == .synced {
                 table.remove(watcher)
                 watcher.next = max(watcher.next, matchedRevision + 1)
                 if watcher.next > current { sync(watcher) } else { fallBehind(watcher) }
