@@ -119,8 +119,8 @@ let targets: [Target] = [
     room("SimulatedDisk", ["Base", "FileIO"]),
     room(
         "Simulation",
-        ["Base", "Wire", "EtcdWire", "FileIO", "RaftWire", "Raft", "BBolt", "Backend", "MVCC", "Lease", "Membership",
-         "StateMachine", "Replica", "SimulatedDisk"]
+        ["Base", "Wire", "EtcdWire", "FileIO", "RaftWire", "Raft", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership",
+         "StateMachine", "Replica", "EtcdAPI", "SimulatedDisk"]
     ),
     program("simulate", ["Simulation"]),
     room("DataDriven", []),

@@ -88,6 +88,24 @@ extension FrontLane {
         return .timeout
     }
 
+    // MARK: Streams that require a leader
+
+    /// Remembers a stream that is to end when there has been no leader for long; false if it begins without one.
+    func keepsForLeader(_ sink: any ReplySink) -> Bool {
+        let key = ObjectIdentifier(sink)
+        if streamsForLeader[key] != nil { return true }
+        if member.raftStatus.lead == 0 { return false }
+        streamsForLeader[key] = sink
+        return true
+    }
+
+    /// There has been no leader for too long.
+    func endStreamsForLeader() {
+        let streams = streamsForLeader
+        streamsForLeader = [:]
+        for sink in streams.values where sink.isOpen { sink.finish(.noLeader) }
+    }
+
     // MARK: Connections
 
     func isConnected(_ id: MemberID, since: Instant) -> Bool {

@@ -76,6 +76,7 @@ extension FrontLane {
     package func keepAlive(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         if isStopped { return sink.finish(.stopped) }
         if isLearner { return sink.finish(.notSupportedForLearner) }
+        if metadata.requiresLeader, !keepsForLeader(sink) { return sink.finish(.noLeader) }
         if metadata.token == nil || !member.isAuthEnabled { return renew(request, metadata, sink) }
         whenTokenIsKnown(metadata, sink) { [self] in renew(request, metadata, sink) }
     }
@@ -105,13 +106,17 @@ extension FrontLane {
         _ finish: @escaping (Result<Int64, EtcdError>) -> Void
     ) {
         if isStopped { return finish(.failure(.stopped)) }
-        if let outcome = renewHere(id) { return finish(outcome) }
         if now >= deadline { return finish(.failure(.timeout)) }
         let again: () -> Void = { [self] in
             if isWanted() { renew(id, deadline: deadline, while: isWanted, finish) }
         }
         let lead = member.raftStatus.lead
-        if lead == 0 || lead == settings.memberID { return retry(again) }
+        if lead == 0 { return retry(again) }
+        if lead == settings.memberID {
+            return ensureLeadership { [self] leads in
+                if leads, let outcome = renewHere(id) { finish(outcome) } else { retry(again) }
+            }
+        }
         ask(.renewLease(id)) { answer in
             switch answer {
             case .answered(200, let body):
@@ -119,23 +124,6 @@ extension FrontLane {
                 finish(.success(ttl))
             case .answered(404, _): finish(.success(0))
             default: self.retry(again)
-            }
-        }
-    }
-
-    /// The renewal by the leader itself; nil where this member is none, or has not applied yet what may be the grant.
-    private func renewHere(_ id: LeaseID) -> Result<Int64, EtcdError>? {
-        let status = member.raftStatus
-        guard status.lead == settings.memberID, member.appliedIndex >= status.commit else { return nil }
-        do throws(LeaseError) {
-            let ttl = try member.renewLease(id)
-            tally.keepAlives += 1
-            return .success(ttl)
-        } catch {
-            switch error {
-            case .notFound: return .success(0)
-            case .notPrimary: return nil
-            default: return .failure(EtcdError(error))
             }
         }
     }

@@ -190,6 +190,11 @@ package final class FrontLane {
     var heldWishes: [HeldWish] = []
     /// Since when there is the leader that there is.
     var leaderElectedAt: Instant?
+    /// When a quorum was last asked that then said that this member leads, and what waits for it to say so.
+    var leadershipProvenAt: Instant?
+    var leadershipQuestions: [(Bool) -> Void] = []
+    /// Those of a client's other than watches that require a leader.
+    var streamsForLeader: [ObjectIdentifier: any ReplySink] = [:]
     var errandTasks: [UInt64: (LeaderAnswer) -> Void] = [:]
     /// What tries again with the next tick.
     var retries: [() -> Void] = []
@@ -452,6 +457,7 @@ package final class FrontLane {
         resumeParkedCalls()
         watches.tick(now)
         runRetries()
+        if !streamsForLeader.isEmpty { streamsForLeader = streamsForLeader.filter { $0.value.isOpen } }
         releaseHeldWishes()
         let held = Set(heldWishes.map(\.id))
         for (id, call) in proposals where call.deadline <= now {
@@ -488,6 +494,7 @@ package final class FrontLane {
         tasks = [:]
         flushTasks = [:]
         heldWishes = []
+        leadershipQuestions = []
         // Each finds that the lane has stopped.
         runRetries()
         errandTasks = [:]

@@ -115,7 +115,7 @@ package struct LeaseTime {
     }
 
     /// The seconds in a member's answer to `/leases`; nil if it is none.
-    static func renewedTTL(_ bytes: Bytes) -> Int64? {
+    package static func renewedTTL(_ bytes: Bytes) -> Int64? {
         do throws(WireError) {
             var ttl: Int64 = 0
             var reader = WireReader(bytes)

@@ -228,7 +228,8 @@ package final class EtcdServer {
                 cluster.initialClusterToken
             )
         case .new:
-            var members = try configuration.checkedBootstrapMembers()
+            let hosts = HostResolution(logger)
+            var members = try configuration.checkedBootstrapMembers(resolving: hosts.resolved)
             let urls = members.first { $0.name == configuration.name }?.peerURLs.map(\.description) ?? []
             let id = Member.identifier(peerURLs: urls, token: cluster.initialClusterToken)
             if members.count > 1,
@@ -240,9 +241,14 @@ package final class EtcdServer {
                 logger.info("Bootstrapping cluster using v3 discovery.")
                 let discoveryTLS = try discoveryClient(loop)
                 defer { _ = try? loop.submit { discoveryTLS.value.stop() }.wait() }
-                configuration.cluster.initialCluster = try ClusterDiscovery(discoveryTLS, loop, cluster.discovery, logger)
-                    .join(id, configuration.cluster.initialCluster)
-                members = try configuration.checkedBootstrapMembers()
+                configuration.cluster.initialCluster = try ClusterDiscovery(
+                    discoveryTLS,
+                    loop,
+                    cluster.discovery,
+                    logger
+                )
+                .join(id, configuration.cluster.initialCluster)
+                members = try configuration.checkedBootstrapMembers(resolving: hosts.resolved)
             }
             return (members, nil, cluster.initialClusterToken)
         }
@@ -271,10 +277,17 @@ package final class EtcdServer {
             certificateFile: discovery.certFile, keyFile: discovery.keyFile, trustedCAFile: discovery.caCertFile,
             skipsVerification: discovery.insecureSkipTLSVerify)
         let dialTimeout = TimeAmount(discovery.dialTimeout)
+        let keepAlive = KeepAlive(
+            time: TimeAmount(discovery.keepAliveTime),
+            timeout: TimeAmount(discovery.keepAliveTimeout)
+        )
         return try loop.submit {
             let connecting = try ClientTLS(settings)
             let tls = PeerTLS(client: { host in [try connecting.handler(host: host)] }, server: { _ in })
-            return NIOLoopBound(PeerHTTPClient(eventLoop: loop, dialTimeout: dialTimeout, tls: tls), eventLoop: loop)
+            return NIOLoopBound(
+                PeerHTTPClient(eventLoop: loop, dialTimeout: dialTimeout, tls: tls, keepAlive: keepAlive),
+                eventLoop: loop
+            )
         }.wait()
     }
 

@@ -196,10 +196,9 @@ extension MemberLoop {
             publish(now)
         }
         if replica.apply.state.lessor.isPrimary {
-            for id in replica.apply.state.lessor.expired(now: now, retryAfter: .seconds(7)) {
-                metrics.leasesExpired += 1
-                lane.proposeInternally(.leaseRevoke(LeaseRevokeRequest(id: id)))
-            }
+            let expired = replica.apply.state.lessor.expired(now: now, retryAfter: .seconds(7))
+            metrics.leasesExpired += UInt64(expired.count)
+            lane.revoke(expired: expired, time: Self.now)
             compactOnSchedule(now)
         }
         turn()

@@ -29,8 +29,6 @@ package enum BuiltFeatures {
 
     package static let refusals: [Refusal] =
         [
-            // Discovery
-            changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"), changed("discovery-fallback"),
             // TLS
             changed("client-cert-file"), changed("client-key-file"),
             // Observation

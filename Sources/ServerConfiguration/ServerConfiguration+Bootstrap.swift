@@ -35,11 +35,14 @@ extension ServerConfiguration {
     }
 
     /// The checks before a new cluster is bootstrapped.
+    /// - Parameter resolve: puts a host's address in its place; nil if nobody knows the host. May block.
     /// - Returns: the members.
-    package func checkedBootstrapMembers() throws(ConfigurationError) -> [InitialMember] {
+    package func checkedBootstrapMembers(
+        resolving resolve: (EndpointURL) -> EndpointURL? = { $0 }
+    ) throws(ConfigurationError) -> [InitialMember] {
         let members = try initialMembers()
         let local = try localMember(of: members)
-        try checkAdvertised(local)
+        try checkAdvertised(local, resolve)
         try checkDuplicates(members)
         return members
     }
@@ -63,17 +66,26 @@ extension ServerConfiguration {
         return local
     }
 
-    /// What the member tells others must be what the cluster is told. etcd resolves names before it compares; here
-    /// the texts decide, which differs only for clusters that name one address in two ways.
-    private func checkAdvertised(_ local: InitialMember) throws(ConfigurationError) {
+    /// What the member tells others must be what the cluster is told, by the addresses that names stand for.
+    private func checkAdvertised(
+        _ local: InitialMember,
+        _ resolve: (EndpointURL) -> EndpointURL?
+    ) throws(ConfigurationError) {
         let configured = local.peerURLs.map(\.description)
         let advertised = listen.advertisePeerURLs.map(\.description).sorted()
         if configured == advertised { return }
-        let reason =
-            configured.count == advertised.count
-            ? "resolved urls: \(goQuoted(advertised.first { !configured.contains($0) } ?? "")) != "
-                + goQuoted(configured.first { !advertised.contains($0) } ?? "")
-            : "len(\(Self.quotedList(advertised))) != len(\(Self.quotedList(configured)))"
+        var reason = "len(\(Self.quotedList(advertised))) != len(\(Self.quotedList(configured)))"
+        if configured.count == advertised.count {
+            let ours = listen.advertisePeerURLs.compactMap { resolve($0)?.description }.sorted()
+            let theirs = local.peerURLs.compactMap { resolve($0)?.description }.sorted()
+            if ours.count < advertised.count || theirs.count < configured.count {
+                reason = "context deadline exceeded"
+            } else if let (one, other) = zip(ours, theirs).first(where: { $0 != $1 }) {
+                reason = "resolved urls: \(goQuoted(one)) != \(goQuoted(other))"
+            } else {
+                return
+            }
+        }
         let notAdvertised = configured.filter { !advertised.contains($0) }
         if !notAdvertised.isEmpty {
             let missing = notAdvertised.map { "\(name)=\($0)" }.joined(separator: ",")

@@ -22,7 +22,12 @@ extension Simulation {
             let window = member.replica?.consensus.window
         else { return }
         try checkers.monotonicity.look(
-            member.id, life: member.life, term: status.term, commit: status.commit, applied: applied)
+            member.id,
+            life: settings.bug == .returnUnnoticed ? 0 : member.life,
+            term: status.term,
+            commit: status.commit,
+            applied: applied
+        )
         if status.role == .leader {
             try checkers.elections.leads(member.id, term: status.term)
             if member.replica?.outbox.status != nil {

@@ -2,6 +2,7 @@
 // may mean anything.
 
 import Base
+import EtcdAPI
 import EtcdWire
 import Lease
 import MVCC
@@ -16,7 +17,7 @@ extension Simulation {
     private static let keys = 12
     private static let timeout = VirtualTime.milliseconds(1500)
 
-    private func newNumber() -> UInt64 {
+    func newNumber() -> UInt64 {
         nextNumber += 1
         return nextNumber
     }
@@ -99,10 +100,7 @@ extension Simulation {
             barriers[number] = .read(operation: number)
             member.replica?.consensus.barrier(BarrierID(number))
             return
-        case .renew:
-            barriers[number] = .renewal(operation: number)
-            member.replica?.consensus.barrier(BarrierID(number))
-            return
+        case .renew(let lease): return keepAlive(number, lease, at: member)
         }
         if case .leaseRevoke(let revoke) = body { checkers.leases.revokedByClient(revoke.id) }
         if settings.bug == .answerWithoutProposal, number % 16 == 0 {
@@ -142,7 +140,7 @@ extension Simulation {
     // MARK: Answers
 
     /// The client has its answer, or nothing to wait for, and goes on.
-    private func finish(_ number: UInt64) {
+    func finish(_ number: UInt64) {
         guard let operation = operations.removeValue(forKey: number), operation.client >= 0 else { return }
         let pause = UInt64.random(in: 1_000_000...40_000_000, using: &clientDice)
         scheduler.schedule(.client(operation.client), after: pause)
@@ -214,14 +212,11 @@ extension Simulation {
     func barrierPassed(_ number: UInt64, _ outcome: BarrierOutcome, _ member: SimulatedMember) throws(Violation) {
         guard let waiting = barriers.removeValue(forKey: number) else { return }
         guard case .confirmed = outcome else {
-            if case .expiry = waiting { return }
             counts.unknown += 1
             return finish(number)
         }
         switch waiting {
         case .read: answerRead(number, member)
-        case .renewal: renew(number, member)
-        case .expiry: expireLeases(member)
         }
         if let violation = pendingViolation.take() { throw violation }
     }
@@ -245,41 +240,17 @@ extension Simulation {
 
     // MARK: Leases
 
-    private func renew(_ number: UInt64, _ member: SimulatedMember) {
-        guard let operation = operations[number], case .renew(let lease) = operation.kind else { return }
-        do throws(LeaseError) {
-            if let seconds = try member.replica?.apply.state.lessor.renew(lease, now: clock(member)) {
-                checkers.leases.held(lease, seconds: seconds, asked: operation.askedAt)
-            }
-        } catch {
-            if error == .notFound { knownLeases.removeAll { $0 == lease } }
-        }
-        finish(number)
-    }
-
-    /// Every half second a leader looks for leases that are over; a deposed one must not judge by what it missed.
+    /// Every half second a leader looks for leases that are over, as the server does.
     func monitor(_ member: SimulatedMember) {
         // At the end all have to arrive at the same entry.
         if areClientsQuiet { return }
         scheduler.schedule(.monitor(slot: member.slot, life: member.life), after: .milliseconds(500))
-        guard member.replica?.consensus.status.role == .leader else { return }
-        let number = newNumber()
-        barriers[number] = .expiry
-        member.replica?.consensus.barrier(BarrierID(number))
-        scheduleTurn(member)
-    }
-
-    private func expireLeases(_ member: SimulatedMember) {
-        guard member.replica?.consensus.status.role == .leader else { return }
+        guard let lane = member.front?.lane else { return }
         let ahead: Duration = settings.bug == .expireEarly ? .seconds(3) : .zero
-        let expired = member.replica?.apply.state.lessor.expired(now: clock(member) + ahead, retryAfter: .seconds(3)) ?? []
-        for lease in expired {
-            let number = requestID(member)
-            checkers.leases.expiryProposed(lease, request: number)
-            let request = InternalRaftRequest(
-                header: RequestHeader(id: number), body: .leaseRevoke(LeaseRevokeRequest(id: lease)))
-            member.replica?.consensus.propose(Proposal(data: request.encoded()))
-        }
+        let expired =
+            member.replica?.apply.state.lessor.expired(now: clock(member) + ahead, retryAfter: .seconds(3)) ?? []
+        lane.now = clock(member)
+        lane.revoke(expired: expired) { [unowned self, unowned member] in clock(member) + ahead }
         if !expired.isEmpty { scheduleTurn(member) }
     }
 }

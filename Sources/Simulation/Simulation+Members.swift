@@ -3,6 +3,7 @@
 import BBolt
 import Backend
 import Base
+import EtcdAPI
 import EtcdWire
 import FileIO
 import Lease
@@ -51,12 +52,13 @@ extension Simulation {
             throw Violation(checker: "durability", text: "\(member.name) cannot start: \(error)")
         }
         member.id = bootstrapped.localID
-        let wasInitialized = bootstrapped.wasInitialized
+        let (wasInitialized, statistics) = (bootstrapped.wasInitialized, bootstrapped.statistics)
         bootstrapped.split { replica, log, commit in
             member.replica = consume replica
             member.log = consume log
             member.commit = consume commit
         }
+        openFront(member, statistics: statistics)
         note("\(member.name) starts \(hexadecimal(member.id)) life \(member.life)")
         observed[member.id] = member.replica?.apply.appliedIndex ?? 0
         if wasInitialized { try checkRestart(member) }
@@ -108,7 +110,7 @@ extension Simulation {
         unwritten[member.slot] = nil
         network.resetAll(of: member.slot)
         loseOperations(of: member)
-        loseWatchers(of: member)
+        loseWatchClients(of: member)
     }
 
     /// Somebody who was removed, and perhaps never heard of it, is switched off.
@@ -145,10 +147,13 @@ extension Simulation {
 
     func clock(_ member: SimulatedMember) -> Instant { member.clock.instant(now) }
 
-    func tick(_ member: SimulatedMember) {
+    func tick(_ member: SimulatedMember) throws(Violation) {
         member.replica?.consensus.tick(now: clock(member))
+        member.front?.lane.expire(now: clock(member))
         scheduler.schedule(.tick(slot: member.slot, life: member.life), after: .milliseconds(100))
         scheduleTurn(member)
+        try readStreams(of: member)
+        try keepAlivesAnswered()
     }
 
     func seal(_ member: SimulatedMember) {
@@ -168,6 +173,7 @@ extension Simulation {
     func turn(_ member: SimulatedMember) throws(Violation) {
         member.isTurnScheduled = false
         turns += 1
+        beginFrontTurn(member)
         do throws(StateMachineFailure) {
             try member.replica?.process(now: clock(member))
             if settings.bug == .applyTwice { try applyAgain(member) }
@@ -180,7 +186,7 @@ extension Simulation {
         guard let out = member.replica?.outbox else { return }
         member.replica?.outbox = ReplicaOutbox()
         if let failure = out.failure { throw Violation(checker: "log matching", text: "\(member.name): \(failure)") }
-        if let status = out.status { try statusChanged(member, status) }
+        if let status = out.status { statusChanged(member, status) }
         if !out.log.isEmpty {
             member.logQueue += out.log
             startLog(member)
@@ -189,13 +195,11 @@ extension Simulation {
             member.commitQueue += out.commit
             startFile(member)
         }
-        try changed(member, out.changes)
         for message in out.peers { send(message, from: member) }
         for snapshot in out.snapshots { post(snapshot, from: member) }
         if let index = out.snapshotInstalled {
             counts.snapshotsInstalled += 1
             note("\(member.name) has installed the snapshot at \(index)")
-            try storeReplaced(member)
         }
         for case .memberRemoved(let id, _) in out.events {
             guard let gone = members.first(where: { $0.id == id }), !gone.isRemoved else { continue }
@@ -203,6 +207,8 @@ extension Simulation {
         }
         for reply in out.replies { try replied(reply, by: member) }
         for (id, outcome) in out.barriers { try barrierPassed(id.value, outcome, member) }
+        try passResults(out, to: member)
+        try keepAlivesAnswered()
         if out.removesLocalMember {
             note("\(member.name) is removed")
             // As the server: it stays a second, so that the others hear that its removal is committed. Not always.
@@ -224,18 +230,9 @@ extension Simulation {
         _ = try member.replica?.apply.state.apply(entry, wantsReply: false, now: clock(member))
     }
 
-    private func statusChanged(_ member: SimulatedMember, _ status: RaftBasicStatus) throws(Violation) {
+    private func statusChanged(_ member: SimulatedMember, _ status: RaftBasicStatus) {
         note("\(member.name) \(status.role) term \(status.term) lead \(hexadecimal(status.lead))")
-        if status.role == .leader {
-            counts.elections += 1
-            if !member.isPrimary {
-                member.replica?.apply.state.lessor.promote(extension: .seconds(1), now: clock(member))
-            }
-            member.isPrimary = true
-        } else {
-            member.isPrimary = false
-            member.replica?.apply.state.lessor.demote()
-        }
+        if status.role == .leader { counts.elections += 1 }
     }
 
     // MARK: The log's and the file's threads

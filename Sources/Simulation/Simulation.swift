@@ -5,7 +5,8 @@
 //     Simulation+Members    starting, turning and crashing members; their disks' queues
 //     Simulation+Network    messages and snapshots between them
 //     Simulation+Clients    requests and answers
-//     Simulation+Watches    watchers and what they are told
+//     Simulation+Fronts     the members' front lanes, which are production's, and what they need
+//     Simulation+Watches    watch clients and what they are told
 //     Simulation+Faults     the plan of faults
 //     Simulation+Checks     what is looked at after every turn
 
@@ -38,7 +39,11 @@ package final class Simulation {
     var unwritten: [Int: [LogRequest]] = [:]
     var turns = 0
     var pendingViolation: Violation?
-    var watchers: [SimulatedWatcher] = []
+    var watchClients: [SimulatedWatchClient] = []
+    var watcherCount = 0
+    var errands: [UInt64: TravellingErrand] = [:]
+    /// Clients that wait for word about a lease.
+    var keepAlives: [UInt64: ClientStream] = [:]
 
     package init(_ settings: SimulationSettings) {
         self.settings = settings
@@ -96,11 +101,16 @@ package final class Simulation {
 
     private func handle(_ event: Event) throws(Violation) {
         switch event {
-        case .tick(let slot, let life): try onMember(slot, life, event) { (member) throws(Violation) in tick(member) }
-        case .turn(let slot, let life): try onMember(slot, life, event) { (member) throws(Violation) in try turn(member) }
-        case .writeLog(let slot, let life): try onMember(slot, life, event) { (member) throws(Violation) in writeLog(member) }
-        case .logWritten(let slot, let life): try onMember(slot, life, event) { (member) throws(Violation) in logWritten(member) }
-        case .writeFile(let slot, let life): try onMember(slot, life, event) { (member) throws(Violation) in writeFile(member) }
+        case .tick(let slot, let life):
+            try onMember(slot, life, event) { (member) throws(Violation) in try tick(member) }
+        case .turn(let slot, let life):
+            try onMember(slot, life, event) { (member) throws(Violation) in try turn(member) }
+        case .writeLog(let slot, let life):
+            try onMember(slot, life, event) { (member) throws(Violation) in writeLog(member) }
+        case .logWritten(let slot, let life):
+            try onMember(slot, life, event) { (member) throws(Violation) in logWritten(member) }
+        case .writeFile(let slot, let life):
+            try onMember(slot, life, event) { (member) throws(Violation) in writeFile(member) }
         case .fileWritten(let slot, let life):
             try onMember(slot, life, event) { (member) throws(Violation) in try fileWritten(member) }
         case .seal(let slot, let life): try onMember(slot, life, event) { (member) throws(Violation) in seal(member) }
@@ -115,7 +125,11 @@ package final class Simulation {
                 scheduleTurn(member)
             }
         case .client(let client): clientActs(client)
-        case .watch(let watcher, let epoch): try watch(watcher, epoch)
+        case .watch(let client, let epoch): try watch(client, epoch)
+        case .chore(let slot, let life, let number):
+            try onMember(slot, life, event) { (member) throws(Violation) in try choreDone(member, number) }
+        case .errandArrives(let number): errandArrives(number)
+        case .errandEnds(let number): try errandEnds(number)
         case .timeout(let operation): timeOut(operation)
         case .fault: fault()
         case .restart(let slot): try restart(slot)

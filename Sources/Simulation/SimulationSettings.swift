@@ -28,6 +28,12 @@ package enum PlantedBug: String, Sendable, CaseIterable {
     case reorderWatchEvents
     /// A watcher that comes from another member goes on a revision too late.
     case resumeWatchLate
+    /// Who asks for progress is told of the newest revision before what led to it.
+    case progressBeforeEvents
+    /// Watchers do not hear that a leader's snapshot has taken the store's place.
+    case forgetReplacedStore
+    /// A member that has lost its memory passes for one that has lived on.
+    case returnUnnoticed
     /// A member stays cut off when everything is healed.
     case staysCutOff
 }
@@ -102,6 +108,10 @@ package struct SimulationCounts: Sendable, Hashable {
     package var removals = 0
     package var leasesExpired = 0
     package var watchEvents = 0
+    package var watchProgress = 0
+    package var watchWalks = 0
+    package var keepAlives = 0
+    package var followerKeepAlives = 0
     package var defragmentations = 0
     package var diskErrors = 0
     package var partitions = 0

@@ -60,7 +60,7 @@ final class IdentityCheck: ChannelInboundHandler {
         }
     }
 
-    /// As etcd: an address of the certificate's must be the connection's, or one of its names must lead there.
+    /// As etcd: an address of the certificate's must be the connection's, or one of its names must lead there or back.
     private func compareAddress(_ certificate: Certificate, _ context: ChannelHandlerContext) {
         guard let remote = context.remoteAddress?.ipAddress else { return }
         let (addresses, names) = certificate.placesNamed
@@ -73,10 +73,7 @@ final class IdentityCheck: ChannelInboundHandler {
         held = []
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         NIOThreadPool.singleton.runIfActive(eventLoop: context.eventLoop) {
-            names.contains { name in
-                !name.hasPrefix("*.")
-                    && (try? SocketAddress.makeAddressResolvingHost(name, port: 0))?.ipAddress == remote
-            }
+            HostNames.isAddress(remote, of: names)
         }.whenComplete { result in
             let (handler, context) = bound.value
             let isThere = (try? result.get()) ?? false

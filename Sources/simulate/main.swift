@@ -52,7 +52,7 @@ for seed in first..<first + seeds {
         "seed \(seed) hash \(String(result.traceHash, radix: 16)) events \(counts.events) committed \(counts.committed) "
             + "acknowledged \(counts.acknowledged) reads \(counts.reads) unknown \(counts.unknown) elections \(counts.elections) "
             + "crashes \(counts.crashes) disk \(counts.diskErrors) snapshots \(counts.snapshotsSent)/\(counts.snapshotsInstalled) "
-            + "members +\(counts.membershipChanges) -\(counts.removals) learners \(counts.learners) promoted \(counts.promotions) expired \(counts.leasesExpired) defragmented \(counts.defragmentations) watched \(counts.watchEvents)")
+            + "members +\(counts.membershipChanges) -\(counts.removals) learners \(counts.learners) promoted \(counts.promotions) expired \(counts.leasesExpired) defragmented \(counts.defragmentations) watched \(counts.watchEvents) progress \(counts.watchProgress) walks \(counts.watchWalks) kept alive \(counts.keepAlives) by followers \(counts.followerKeepAlives)")
     if let violation = result.violation {
         failures.append(seed)
         print("seed \(seed) FAILED: \(violation)")

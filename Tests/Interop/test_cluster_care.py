@@ -210,6 +210,48 @@ def test_downgrade_and_back(tmp_path):
         retry(lambda: _at(cluster, "3.7.0"))
 
 
+def test_downgrade_under_a_ceiling(tmp_path):
+    """A cluster of 3.7's held at 3.6 takes a downgrade to 3.5 on, stays where it is, as no 3.5 is there, and outlives its
+    leader with it; without the ceiling it rises."""
+    cluster = Cluster(tmp_path)
+    for member in cluster.members:
+        member.extra = ["--cluster-version-ceiling", "3.6"]
+    with cluster:
+        leader = cluster.leader()
+        retry(lambda: _at(cluster, "3.6.0"))
+
+        def downgrade(action, version="", member=leader):
+            status, body = member.post("/v3/maintenance/downgrade", {"action": action, "version": version})
+            return status == 200 or body["message"]
+
+        for version in ("3.7", "3.6", "3.4", "4.0"):
+            assert downgrade("VALIDATE", version) == "etcdserver: invalid downgrade target version"
+            assert downgrade("ENABLE", version) == "etcdserver: invalid downgrade target version"
+        assert downgrade("VALIDATE", "three") == "etcdserver: wrong downgrade target version format"
+        # 3.7.1 has nothing against it.
+        assert downgrade("CANCEL") is True
+        # Any member may be asked.
+        follower = next(member for member in cluster.members if member is not leader)
+        assert downgrade("VALIDATE", "3.5", follower) is True
+        assert downgrade("ENABLE", "3.5", follower) is True
+        for action in ("VALIDATE", "ENABLE"):
+            assert downgrade(action, "3.5") == "etcdserver: cluster has a downgrade job in progress"
+        # It outlives its leader.
+        leader.kill()
+        retry(lambda: follower.put("a", "1"))
+        leader.start()
+        retry(lambda: _at(cluster, "3.6.0"))
+        assert downgrade("ENABLE", "3.5") == "etcdserver: cluster has a downgrade job in progress"
+        assert downgrade("CANCEL") is True
+        assert downgrade("VALIDATE", "3.5") is True
+        for member in cluster.members:
+            member.kill()
+            member.extra = []
+            member.start(wait=False)
+        cluster.wait_ready_all()
+        retry(lambda: _at(cluster, "3.7.0"))
+
+
 def _at(cluster, version):
     for member in cluster.members:
         assert member.get("/version")[1]["etcdcluster"] == version

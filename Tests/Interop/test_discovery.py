@@ -9,7 +9,8 @@ import time
 import pytest
 
 import harness
-from cluster import Cluster, ClusterMember
+from cluster import Cluster, ClusterMember, retry
+from test_tls import Authority, SecureMember, etcdctl
 
 
 class DiscoveredMember(ClusterMember):
@@ -43,6 +44,66 @@ def test_discovery_service(tmp_path, service):
         stray.start(wait=False)
         assert stray.process.wait(20) == 1
         assert "discovery: size key not found" in stray.log()
+
+
+@pytest.mark.parametrize("service", ["ours", "go"])
+def test_discovery_service_with_certificates_and_a_user(tmp_path, service):
+    """Every flag by which members reach their discovery service has its effect."""
+    authority = Authority(tmp_path)
+    server, client = authority.issue("server"), authority.issue("client")
+    program = harness.go_program("etcd") if service == "go" else None
+    secure = ["--cert-file", server[0], "--key-file", server[1], "--trusted-ca-file", authority.path]
+    if service == "ours":
+        # Go's gateway turns away whoever shows a certificate with a name.
+        secure += ["--client-cert-auth"]
+    with SecureMember(tmp_path / "service", program=program, extra=secure) as registry:
+        def ctl(*arguments):
+            done = etcdctl(registry, authority.path, client, arguments)
+            assert done.returncode == 0, done.stderr
+
+        ctl("put", "/_etcd/registry/token1/_config/size", "1")
+        ctl("user", "add", "root:secret")
+        ctl("user", "grant-role", "root", "root")
+        ctl("auth", "enable")
+        reached = [
+            "--discovery-token", "token1", "--discovery-endpoints", f"127.0.0.1:{registry.client}",
+            "--discovery-insecure-transport=false", "--discovery-cert", client[0], "--discovery-key", client[1],
+            "--discovery-dial-timeout", "3s", "--discovery-request-timeout", "4s", "--discovery-keepalive-time", "1s",
+            "--discovery-keepalive-timeout", "3s", "--discovery-fallback", "exit"]
+        trusting = ["--discovery-cacert", authority.path]
+
+        def found(number, flags):
+            member = DiscoveredMember(tmp_path / f"m{number}", f"m{number}", reached + flags)
+            try:
+                member.start()
+                member.put("a", "1")
+            finally:
+                member.kill()
+
+        def turned_away(number, flags):
+            member = DiscoveredMember(tmp_path / f"m{number}", f"m{number}", reached + flags)
+            try:
+                member.start(wait=False)
+                retry(lambda: _retries(member))
+            finally:
+                member.kill()
+
+        # Nobody, somebody with a wrong password, and one whose service it cannot trust.
+        turned_away(1, trusting)
+        turned_away(2, trusting + ["--discovery-user", "root:wrong"])
+        turned_away(3, ["--discovery-user", "root:secret"])
+        found(4, trusting + ["--discovery-user", "root", "--discovery-password", "secret"])
+        # The place is taken; who reads the full list has got in.
+        late = DiscoveredMember(
+            tmp_path / "m5", "m5",
+            reached + ["--discovery-insecure-skip-tls-verify", "--discovery-user", "root:secret"])
+        late.start(wait=False)
+        assert late.process.wait(20) == 1
+        assert "discovery: cluster is full" in late.log()
+
+
+def _retries(member):
+    assert "retry connecting to discovery service" in member.log()
 
 
 class NameServer:

@@ -97,7 +97,6 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--discovery-token", "t", "--discovery-endpoints", "a:1", "--discovery-keepalive-time", "1s"], "--discovery-keepalive-time"),
         (["--feature-gates", "LeaseCheckpoint=true"], "--feature-gates (one of those that are not built)"),
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),

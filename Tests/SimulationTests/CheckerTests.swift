@@ -60,7 +60,7 @@ struct CheckerTests {
 
     @Test("a lease lives as long as was said, short of drift")
     func leases() throws {
-        var checker = LeaseTime()
+        var checker = LeasePromises()
         checker.held(7, seconds: 10, asked: 0)
         checker.expiryProposed(7, request: 1)
         #expect(throws: Violation.self) { _ = try checker.committed(1, now: .milliseconds(9000)) }

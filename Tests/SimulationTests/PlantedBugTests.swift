@@ -36,6 +36,9 @@ struct PlantedBugTests {
             (.repeatWatchEvent, "watch", 3, 1),
             (.reorderWatchEvents, "watch", 3, 1),
             (.resumeWatchLate, "watch", 3, 1),
+            (.progressBeforeEvents, "watch", 3, 1),
+            (.forgetReplacedStore, "watch", 3, 8),
+            (.returnUnnoticed, "monotonicity", 3, 1),
             (.staysCutOff, "liveness", 3, 2),
         ])
     func bites(bug: PlantedBug, checker: String, members: Int, seed: UInt64) {

@@ -62,6 +62,10 @@ struct SimulationTests {
             sum.promotions += counts.promotions
             sum.removals += counts.removals
             sum.watchEvents += counts.watchEvents
+            sum.watchProgress += counts.watchProgress
+            sum.watchWalks += counts.watchWalks
+            sum.keepAlives += counts.keepAlives
+            sum.followerKeepAlives += counts.followerKeepAlives
             sum.leasesExpired += counts.leasesExpired
             sum.defragmentations += counts.defragmentations
             sum.unknown += counts.unknown
@@ -69,6 +73,10 @@ struct SimulationTests {
         #expect(sum.crashes > 0 && sum.diskErrors > 0 && sum.partitions > 0 && sum.transfers > 0)
         #expect(sum.snapshotsInstalled > 0 && sum.membershipChanges > 0)
         #expect(sum.learners > 0 && sum.promotions > 0 && sum.removals > 0 && sum.watchEvents > 0)
+        #expect(
+            sum.watchProgress > 0 && sum.watchWalks > 0 && sum.followerKeepAlives > 0
+                && sum.keepAlives > sum.followerKeepAlives
+        )
         #expect(sum.leasesExpired > 0 && sum.defragmentations > 0 && sum.unknown > 0)
     }
 

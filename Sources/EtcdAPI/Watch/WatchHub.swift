@@ -15,8 +15,8 @@ import Wire
 package final class WatchHub {
     /// Watchers that one walk over the past serves, as etcd.
     private static let walkWatchersMax = 512
-    /// A past this short is told at once, without another thread.
-    private static let shortPastRevisions: Int64 = 512
+    /// A past of fewer revisions is told at once, without another thread.
+    package var shortPastRevisions: Int64 = 512
     /// Election timeouts without a leader after which streams that require one end, as etcd.
     private static let leaderlessTimeouts = 3
 
@@ -248,7 +248,7 @@ package final class WatchHub {
             let view = lane.member.view
             let wishes = walkers.map(\.wish)
             let oldest = wishes.reduce(Int64.max) { min($0, $1.from) }
-            if view.latestRevision - oldest < Self.shortPastRevisions {
+            if view.latestRevision - oldest < shortPastRevisions {
                 do throws(MVCCError) { walked(walkers, .success(try view.history(wishes))) } catch { walked(walkers, .failure(error)) }
                 continue
             }
@@ -320,7 +320,7 @@ package final class WatchHub {
         let revision = current
         for stream in streams.values where stream.nextProgress <= now {
             stream.nextProgress = now + stream.progressInterval
-            for watcher in stream.watchers.values where watcher.wantsProgress {
+            for watcher in stream.inOrder where watcher.wantsProgress {
                 if watcher.isIdle, watcher.place == .synced, watcher.startRevision <= revision {
                     send(WatchResponse(watchID: watcher.id), revision: revision, to: stream)
                 }
@@ -339,6 +339,7 @@ package final class WatchHub {
         leaderlessSince = since
         guard now - since >= lane.settings.electionTimeout * Self.leaderlessTimeouts else { return }
         for stream in Array(streams.values) where stream.metadata.requiresLeader { close(stream, .noLeader) }
+        lane.endStreamsForLeader()
     }
 
     /// Who may no longer read a range is not told of it any more. The user counts and not the token: one that was good when
@@ -348,7 +349,7 @@ package final class WatchHub {
         guard revision != authRevision else { return }
         authRevision = revision
         for stream in Array(streams.values) {
-            for watcher in Array(stream.watchers.values) {
+            for watcher in stream.inOrder {
                 guard let user = watcher.user, !lane.member.isRangePermitted(user, watcher.range) else { continue }
                 stream.watchers[watcher.id] = nil
                 drop(watcher)
@@ -362,7 +363,7 @@ package final class WatchHub {
     /// The whole store was replaced by a leader's snapshot: everyone reads on from where they were.
     package func storeReplaced() {
         for stream in streams.values {
-            for watcher in stream.watchers.values where watcher.place == .synced {
+            for watcher in stream.inOrder where watcher.place == .synced {
                 table.remove(watcher)
                 watcher.next = max(watcher.next, matchedRevision + 1)
                 if watcher.next > current { sync(watcher) } else { fallBehind(watcher) }

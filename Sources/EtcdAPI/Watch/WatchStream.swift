@@ -83,6 +83,9 @@ final class WatchStream {
         nextProgress = now + progressInterval
     }
 
+    /// Its watchers by identifier: what the client is told follows from what happened alone.
+    var inOrder: [Watcher] { watchers.sorted { $0.key < $1.key }.map(\.value) }
+
     /// An identifier that no watcher of the stream has.
     func newID() -> Int64 {
         while watchers[nextID] != nil { nextID += 1 }

@@ -17,8 +17,6 @@ import Wire
 /// Confined to the member's loop.
 final class PeerDesk {
     private unowned let member: MemberLoop
-    /// How long an answer about a lease waits for entries that are committed and not applied.
-    private static let applyWait: Duration = .seconds(1)
     private static let leaseBodyBytesMax = 64 << 10
     private static let promotePrefix = "/members/promote/"
 
@@ -103,44 +101,13 @@ final class PeerDesk {
         } catch {
             return reply(.text(400, "error unmarshalling request"))
         }
-        let isRenewal = request.path == "/leases"
-        // What is committed may be the grant.
-        let (index, deadline) = (member.raftStatus.commit, MemberLoop.now() + Self.applyWait)
-        answerLease(query, isRenewal, index, deadline, reply)
-    }
-
-    private func answerLease(_ query: LeaseQuery, _ isRenewal: Bool, _ index: LogIndex, _ deadline: Instant, _ reply: PeerReply) {
-        if member.appliedIndex < index {
-            if MemberLoop.now() >= deadline {
-                return reply(.text(408, "waiting for node to catch up its applied index has timed out"))
+        member.lane.answerLease(query, isRenewal: request.path == "/leases", now: MemberLoop.now()) { [self] answer in
+            switch answer {
+            case .answered(200, let body): reply(protobuf(body))
+            case .answered(let status, let reason): reply(.text(status, reason.description))
+            case .unreachable: reply(.text(500, "not a primary lessor"))
             }
-            return member.lane.retry { [self] in answerLease(query, isRenewal, index, deadline, reply) }
         }
-        reply(isRenewal ? renewal(query) : timeToLive(query))
-    }
-
-    private static let notFound = PeerResponse.text(404, "lease not found")
-
-    private func renewal(_ query: LeaseQuery) -> PeerResponse {
-        do {
-            return protobuf(LeaseTime.renewed(query.id, ttl: try member.renewLease(query.id)))
-        } catch .notFound {
-            return Self.notFound
-        } catch {
-            return .text(400, "not a primary lessor")
-        }
-    }
-
-    private func timeToLive(_ query: LeaseQuery) -> PeerResponse {
-        let time = LeaseTime(query, member.lessor, now: MemberLoop.now())
-        if !time.isKnown { return Self.notFound }
-        if !member.lessor.isPrimary { return .text(500, "not a primary lessor") }
-        var writer = WireWriter()
-        var inner = WireWriter()
-        inner.explicit(1, Bytes())
-        inner.append(time.fields)
-        writer.explicit(1, inner.bytes)
-        return protobuf(writer.bytes)
     }
 
     private func protobuf(_ body: Bytes) -> PeerResponse {

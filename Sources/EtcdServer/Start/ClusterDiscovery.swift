@@ -140,7 +140,7 @@ struct ClusterDiscovery {
                 }
                 return json
             } catch {
-                reason = "\(error)"
+                reason = (error as? Unavailable)?.reason ?? "\(error)"
             }
         }
         throw Unavailable(reason: reason)

@@ -41,8 +41,12 @@ struct ClusterLookup {
         }
         try match(members, cluster)
         guard let local = members.first(where: { $0.name == name }),
-            let id = cluster.members.first(where: { $0.peerURLs.sorted() == local.peerURLs.map(\.description).sorted() })?.id
-        else { throw ServerStartError(description: "couldn't find local name \"\(name)\" in the initial cluster configuration") }
+            let id = cluster.members.first(where: { isSame(local, $0, HostResolution(logger)) })?.id
+        else {
+            throw ServerStartError(
+                description: "couldn't find local name \"\(name)\" in the initial cluster configuration"
+            )
+        }
         if !isCompatible(cluster.members.filter { $0.id != id }, requestTimeout) {
             throw ServerStartError(description: "incompatible with current running cluster")
         }
@@ -88,6 +92,11 @@ struct ClusterLookup {
         return nil
     }
 
+    private func isSame(_ configured: InitialMember, _ member: Member, _ hosts: HostResolution) -> Bool {
+        let urls = member.peerURLs.compactMap { try? EndpointURL.list($0).first }
+        return urls.count == member.peerURLs.count && hosts.areEqual(configured.peerURLs, urls)
+    }
+
     private func match(_ members: [InitialMember], _ cluster: ExistingCluster) throws(ServerStartError) {
         func fail(_ reason: String) -> ServerStartError {
             let names = cluster.members.map { "\(hexadecimal($0.id))=\($0.peerURLs.joined(separator: ","))" }
@@ -95,8 +104,8 @@ struct ClusterLookup {
                 description: "error validating peerURLs {ClusterID:\(hexadecimal(cluster.id)) Members:[\(names.joined(separator: " "))] RemovedMemberIDs:[]}: \(reason)")
         }
         if cluster.members.count != members.count { throw fail("member count is unequal") }
-        let configured = members.map { $0.peerURLs.map(\.description).sorted() }
-        for member in cluster.members where !configured.contains(member.peerURLs.sorted()) {
+        let hosts = HostResolution(logger)
+        for member in cluster.members where !members.contains(where: { isSame($0, member, hosts) }) {
             throw fail(
                 "PeerURLs: no match found for existing member (\(hexadecimal(member.id)), [\(member.peerURLs.joined(separator: " "))]), last resolver error (<nil>)")
         }

@@ -1,9 +1,9 @@
 // The members of a new cluster as the domain's SRV records name them (`--discovery-srv`).
 
 import Foundation
-import NIOCore
 import ServerConfiguration
 import ServiceLookup
+import TransportSecurity
 
 enum ServiceRecords {
     // MARK: A cluster
@@ -31,6 +31,7 @@ enum ServiceRecords {
             for record in records {
                 let reached = addresses(record.host, Int(record.port))
                 if reached.isEmpty { continue }
+                // Any address in common will do: a host may have several.
                 let isOwn = own.contains { address, isTLS in isTLS == (scheme == "https") && reached.contains(address) }
                 nodes.append("\(isOwn ? configuration.name : String(number))=\(scheme)://\(record.host):\(record.port)")
                 if !isOwn { number += 1 }
@@ -41,7 +42,6 @@ enum ServiceRecords {
     }
 
     private static func addresses(_ host: String, _ port: Int) -> [String] {
-        guard let address = try? SocketAddress.makeAddressResolvingHost(host, port: port) else { return [] }
-        return ["\(address.ipAddress ?? ""):\(port)"]
+        HostNames.addresses(of: host).map { "\($0):\(port)" }
     }
 }

@@ -74,22 +74,27 @@ final class Exchange: ChannelInboundHandler {
 
     /// Connects; on the loop.
     static func start(
-        _ url: PeerURL, on loop: any EventLoop, dialTimeout: TimeAmount, tls: PeerTLS?, observer: any ExchangeObserver
+        _ url: PeerURL,
+        on loop: any EventLoop,
+        dialTimeout: TimeAmount,
+        tls: PeerTLS?,
+        keepAlive: KeepAlive? = nil,
+        observer: any ExchangeObserver
     ) -> Exchange {
         let exchange = Exchange(url, loop, observer)
         // Later, so that even the quickest failure finds the caller with the exchange in hand.
         loop.assumeIsolated().execute {
-            if !exchange.isOver { exchange.connect(dialTimeout, tls) }
+            if !exchange.isOver { exchange.connect(dialTimeout, tls, keepAlive) }
         }
         return exchange
     }
 
-    private func connect(_ dialTimeout: TimeAmount, _ tls: PeerTLS?) {
+    private func connect(_ dialTimeout: TimeAmount, _ tls: PeerTLS?, _ keepAlive: KeepAlive?) {
         if url.isSecure && tls == nil {
             return fail(PeerRequestError("no TLS is set up for \(url)"))
         }
         let bound = NIOLoopBound((exchange: self, tls: tls), eventLoop: loop)
-        let bootstrap = ClientBootstrap(group: loop)
+        var bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(dialTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
@@ -104,6 +109,11 @@ final class Exchange: ChannelInboundHandler {
                     try pipeline.addHandler(exchange)
                 }
             }
+        if case .network = url.address, let keepAlive {
+            for (option, value) in keepAlive.options {
+                bootstrap = bootstrap.channelOption(.tcpOption(option), value: value)
+            }
+        }
         let connected =
             switch url.address {
             case .network(let host, let port): bootstrap.connect(host: host, port: port)

@@ -9,6 +9,7 @@ package final class PeerHTTPClient {
     package let eventLoop: any EventLoop
     private let dialTimeout: TimeAmount
     private let tls: PeerTLS?
+    private let keepAlive: KeepAlive?
     private var calls: [UInt64: Call] = [:]
     private var callsBegun: UInt64 = 0
     private var isStopped = false
@@ -16,10 +17,17 @@ package final class PeerHTTPClient {
     /// What a peer may answer with, in bytes. Lists of members are the longest answers.
     private static let responseBytesMax = 16 << 20
 
-    package init(eventLoop: any EventLoop, dialTimeout: TimeAmount = .seconds(5), tls: PeerTLS? = nil) {
+    /// - Parameter keepAlive: how a peer that has fallen silent is found; nil for what the system does.
+    package init(
+        eventLoop: any EventLoop,
+        dialTimeout: TimeAmount = .seconds(5),
+        tls: PeerTLS? = nil,
+        keepAlive: KeepAlive? = nil
+    ) {
         self.eventLoop = eventLoop
         self.dialTimeout = dialTimeout
         self.tls = tls
+        self.keepAlive = keepAlive
     }
 
     /// On the event loop.
@@ -50,7 +58,7 @@ package final class PeerHTTPClient {
             self?.calls[number] = nil
             done(result)
         }
-        call.start(url, eventLoop, dialTimeout, timeout, tls)
+        call.start(url, eventLoop, dialTimeout, timeout, tls, keepAlive)
     }
 
     /// Ends all requests; no others begin.
@@ -79,9 +87,23 @@ package final class PeerHTTPClient {
             self.bytesMax = bytesMax
         }
 
-        func start(_ url: PeerURL, _ loop: any EventLoop, _ dialTimeout: TimeAmount, _ timeout: TimeAmount, _ tls: PeerTLS?) {
+        func start(
+            _ url: PeerURL,
+            _ loop: any EventLoop,
+            _ dialTimeout: TimeAmount,
+            _ timeout: TimeAmount,
+            _ tls: PeerTLS?,
+            _ keepAlive: KeepAlive?
+        ) {
             timer = loop.assumeIsolated().scheduleTask(in: timeout) { self.finish(.failure(PeerRequestError.timeout)) }
-            exchange = Exchange.start(url, on: loop, dialTimeout: dialTimeout, tls: tls, observer: self)
+            exchange = Exchange.start(
+                url,
+                on: loop,
+                dialTimeout: dialTimeout,
+                tls: tls,
+                keepAlive: keepAlive,
+                observer: self
+            )
         }
 
         func finish(_ result: Result<PeerResponse, any Error>) {

@@ -128,7 +128,9 @@ final class PeerHTTPHandler: ChannelDuplexHandler {
         let path = Self.split(head.uri).path
         switch path {
         case "/raft" where head.method == .POST:
-            use = .collect(limit: Int(peerStreamItemSizeMax))
+            // What strangers send is not worth keeping until they have been refused.
+            let isStranger = transport.settings.check(PeerIdentity(head.headers)) != nil
+            use = isStranger ? .discard : .collect(limit: Int(peerStreamItemSizeMax))
         case "/raft/snapshot": beginSnapshot(head)
         default: use = .collect(limit: PeerLimit.requestBody)
         }

@@ -12,8 +12,8 @@ package struct SnapshotReceiver: ~Copyable {
     private let temporary: String
     private let file: any File
     private let index: LogIndex
-    /// Written back this often, so that the last sync is short: others wait for the same disk.
-    private static let syncIntervalBytes: UInt64 = 16 << 20
+    /// Written back this often, so that each sync is short: members on the same disk, and their logs, wait for it.
+    private static let syncIntervalBytes: UInt64 = 4 << 20
     private var syncedBytes: UInt64 = 0
     /// What has been written so far.
     package private(set) var sizeBytes: UInt64 = 0

@@ -10,6 +10,6 @@ struct Checkers {
     var durability = Durability()
     var reference = ReferenceStore()
     var answers = Linearizability()
-    var leases = LeaseTime()
+    var leases = LeasePromises()
     var watches = WatchCompleteness()
 }

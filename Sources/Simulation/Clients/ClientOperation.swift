@@ -29,7 +29,4 @@ struct ClientOperation {
 
 enum WaitingBarrier {
     case read(operation: UInt64)
-    case renewal(operation: UInt64)
-    /// A leader that makes sure it is one before it lets leases expire.
-    case expiry
 }

@@ -86,6 +86,9 @@ enum Event {
     case snapshotReported(slot: Int, life: Int, target: UInt64, success: Bool)
     case client(Int)
     case watch(Int, epoch: Int)
+    case chore(slot: Int, life: Int, number: UInt64)
+    case errandArrives(UInt64)
+    case errandEnds(UInt64)
     case timeout(operation: UInt64)
     case fault
     case restart(slot: Int)

@@ -2,7 +2,6 @@
 // are elsewhere.
 
 import Base
-import MVCC
 import Membership
 import Replica
 import SimulatedDisk
@@ -26,10 +25,8 @@ final class SimulatedMember {
     var commitQueue: [CommitRequest] = []
     var commitReplies: [CommitReply] = []
     var isCommitBusy = false
-    var isPrimary = false
-    var watches = WatchTable<SimulatedWatcher>()
-    /// Its watchers were told everything through this revision.
-    var matchedRevision: Int64 = 0
+    /// Its clients' lane, as long as it runs.
+    var front: SimulatedFront?
     /// Nothing happens to it until then.
     var pausedUntil: VirtualTime = 0
     var isRemoved = false
@@ -63,7 +60,7 @@ final class SimulatedMember {
         commitReplies = []
         isLogBusy = false
         isCommitBusy = false
-        isPrimary = false
+        front = nil
         pausedUntil = 0
     }
 }

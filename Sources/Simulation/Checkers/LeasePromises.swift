@@ -3,7 +3,7 @@
 
 import Base
 
-struct LeaseTime {
+struct LeasePromises {
     private var protectedUntil: [LeaseID: VirtualTime] = [:]
     /// Revocations that members proposed because the time was over.
     private var expiries: [UInt64: LeaseID] = [:]
