@@ -105,10 +105,20 @@ extension FrontLane {
         _ finish: @escaping (Result<Int64, EtcdError>) -> Void
     ) {
         if isStopped { return finish(.failure(.stopped)) }
-        if let outcome = renewHere(id) { return finish(outcome) }
         if now >= deadline { return finish(.failure(.timeout)) }
         let again: () -> Void = { [self] in
             if isWanted() { renew(id, deadline: deadline, while: isWanted, finish) }
+        }
+        let status = member.raftStatus
+        if status.lead == settings.memberID, member.appliedIndex >= status.commit {
+            return renewAsLeader(id) { [self] outcome in
+                switch outcome {
+                case .success(let ttl): finish(.success(ttl))
+                case .failure(.leaseNotFound): finish(.success(0))
+                case .failure(.notPrimary): retry(again)
+                case .failure(let error): finish(.failure(error))
+                }
+            }
         }
         let lead = member.raftStatus.lead
         if lead == 0 || lead == settings.memberID { return retry(again) }
@@ -123,20 +133,20 @@ extension FrontLane {
         }
     }
 
-    /// The renewal by the leader itself; nil where this member is none, or has not applied yet what may be the grant.
-    private func renewHere(_ id: LeaseID) -> Result<Int64, EtcdError>? {
-        let status = member.raftStatus
-        guard status.lead == settings.memberID, member.appliedIndex >= status.commit else { return nil }
+    /// The renewal by the leader itself. Where the others were told that less is left they are told otherwise first: what a
+    /// client was promised must hold under the next leader, too.
+    /// - Parameter finish: the seconds the lease has; `.notPrimary` where this member does not judge time (yet).
+    package func renewAsLeader(_ id: LeaseID, _ finish: @escaping (Result<Int64, EtcdError>) -> Void) {
+        let renewal: LeaseRenewal
         do throws(LeaseError) {
-            let ttl = try member.renewLease(id)
-            tally.keepAlives += 1
-            return .success(ttl)
+            renewal = try member.renewLease(id)
         } catch {
-            switch error {
-            case .notFound: return .success(0)
-            case .notPrimary: return nil
-            default: return .failure(EtcdError(error))
-            }
+            return finish(.failure(EtcdError(error)))
         }
+        tally.keepAlives += 1
+        guard renewal.hasCheckpoint else { return finish(.success(renewal.ttl)) }
+        let request = LeaseCheckpointRequest(checkpoints: [LeaseCheckpoint(id: id, remainingTTL: 0)])
+        proposeInternally(.leaseCheckpoint(request)) { outcome, _ in finish(outcome.map { _ in renewal.ttl }) }
+        wake()
     }
 }

@@ -39,8 +39,7 @@ package protocol MemberState: AnyObject {
     /// Rises with every change of users, roles and permissions.
     var authRevision: UInt64 { get }
     /// Starts a lease's time anew; on the primary.
-    /// - Returns: the seconds it has now.
-    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> LeaseRenewal
     var isAuthEnabled: Bool { get }
     var tokenKind: TokenKind { get }
     /// Unguessable letters for a token.
@@ -55,6 +54,19 @@ package protocol MemberState: AnyObject {
     func userForPassword(_ name: String) throws(EtcdError) -> User
     /// Asks permission rules; throws what the client is told.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
+}
+
+/// A lease whose time has begun anew.
+package struct LeaseRenewal: Sendable {
+    /// Seconds it has now.
+    package let ttl: Int64
+    /// Other members were told of less.
+    package let hasCheckpoint: Bool
+
+    package init(ttl: Int64, hasCheckpoint: Bool) {
+        self.ttl = ttl
+        self.hasCheckpoint = hasCheckpoint
+    }
 }
 
 /// What reads go by, together.
@@ -358,15 +370,24 @@ package final class FrontLane {
         }
     }
 
-    /// Puts a request of the member's own into the log; nobody waits for it. It may do what root may.
-    package func proposeInternally(_ body: InternalRaftRequest.Body) {
+    /// Puts a request of the member's own into the log; it may do what root may.
+    /// - Parameter finish: hears of the outcome; nil where nobody waits for it.
+    package func proposeInternally(
+        _ body: InternalRaftRequest.Body, finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)? = nil
+    ) {
         nextRequest &+= 1
+        let id = nextRequest
+        if let finish {
+            if isStopped { return finish(.failure(.stopped), self) }
+            proposals[id] = ProposedCall(kind: nil, sink: nil, begun: now, deadline: nextDeadline, finish: finish)
+        }
         var header = RequestHeader(id: nextRequest)
         if member.isAuthEnabled {
             header.username = AuthStore.rootName
             header.authRevision = member.authRevision
         }
-        outbox.proposals.append(Proposal(data: InternalRaftRequest(header: header, body: body).encoded()))
+        let data = InternalRaftRequest(header: header, body: body).encoded()
+        outbox.proposals.append(finish == nil ? Proposal(data: data) : Proposal(requestID: id, data: data))
     }
 
     package func deliver(_ replies: [AppliedReply]) {

@@ -199,7 +199,12 @@ package final class EtcdServer {
             learnersMax: Int(configuration.cluster.maxLearners), minimumLeaseTTL: minimumTTL,
             seed: .random(in: 0...UInt64.max), unsafeNoSync: configuration.storage.unsafeNoFsync)
         settings.existingCluster = existing
-        settings.showsCompactions = configuration.featureGates.isEnabled(.compactHashCheck)
+        let gates = configuration.featureGates
+        settings.showsCompactions = gates.isEnabled(.compactHashCheck)
+        if gates.isEnabled(.leaseCheckpoint) {
+            settings.leaseCheckpointInterval = configuration.storage.leaseCheckpointInterval.duration
+        }
+        settings.persistsLeaseCheckpoints = gates.isEnabled(.leaseCheckpointPersist)
         return settings
     }
 

@@ -200,9 +200,23 @@ extension MemberLoop {
                 metrics.leasesExpired += 1
                 lane.proposeInternally(.leaseRevoke(LeaseRevokeRequest(id: id)))
             }
+            checkpointLeases(now)
             compactOnSchedule(now)
         }
         turn()
+    }
+
+    /// Entries of checkpoints that one look may propose, as etcd.
+    private static let checkpointBatchesMax = 500
+
+    private func checkpointLeases(_ now: Instant) {
+        for _ in 0..<Self.checkpointBatchesMax {
+            let due = replica.apply.state.lessor.dueCheckpoints(now: now)
+            if due.isEmpty { return }
+            let checkpoints = due.map { LeaseCheckpoint(id: $0.id, remainingTTL: $0.remainingTTL) }
+            lane.proposeInternally(.leaseCheckpoint(LeaseCheckpointRequest(checkpoints: checkpoints)))
+            if due.count < Lessor.checkpointsPerBatchMax { return }
+        }
     }
 
     private func compactOnSchedule(_ now: Instant) {

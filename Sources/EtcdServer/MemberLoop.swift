@@ -464,8 +464,9 @@ extension MemberLoop: MemberState {
 
     func newSnapshotDigest() -> any SnapshotDigest { SHA256Hash() }
 
-    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
-        try replica.apply.state.lessor.renew(id, now: Self.now())
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> LeaseRenewal {
+        let ttl = try replica.apply.state.lessor.renew(id, now: Self.now())
+        return LeaseRenewal(ttl: ttl, hasCheckpoint: replica.apply.state.lessor.hasCheckpoint(id))
     }
 }
 

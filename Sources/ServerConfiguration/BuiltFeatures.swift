@@ -5,7 +5,9 @@ import ServerLog
 
 package enum BuiltFeatures {
     /// Gates that have an effect, or need none.
-    private static let built: Set<FeatureGate> = [.initialCorruptCheck, .compactHashCheck, .allBeta]
+    private static let built: Set<FeatureGate> = [
+        .initialCorruptCheck, .compactHashCheck, .leaseCheckpoint, .leaseCheckpointPersist, .allBeta,
+    ]
 
     static let notBuiltYet = "not built yet in this version of etcd in Swift"
 
@@ -42,7 +44,6 @@ package enum BuiltFeatures {
                     && (try? LogRotation(json: configuration.logging.rotationJSON))?.compress == true
             },
             changed("warning-apply-duration"), changed("warning-unary-request-duration"),
-            asked("metrics", "extensive") { $0.monitoring.extensiveMetrics },
             // Storage
             changed("backend-batch-limit"), changed("backend-bbolt-freelist-type"), changed("compaction-batch-limit"),
             changed("compaction-sleep-interval"), changed("bootstrap-defrag-threshold-megabytes"),

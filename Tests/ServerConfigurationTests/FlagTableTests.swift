@@ -10,7 +10,10 @@ import Testing
         #expect(theirs.subtracting(ours).isEmpty)
         #expect(
             ours.subtracting(theirs)
-                == ["cluster-version-ceiling", "config-file", "version", "test.coverprofile", "test.outputdir"]
+                == [
+                    "cluster-version-ceiling", "config-file", "lease-checkpoint-interval", "version", "test.coverprofile",
+                    "test.outputdir",
+                ]
         )
     }
 

@@ -116,18 +116,19 @@ final class PeerDesk {
             }
             return member.lane.retry { [self] in answerLease(query, isRenewal, index, deadline, reply) }
         }
-        reply(isRenewal ? renewal(query) : timeToLive(query))
+        if isRenewal { renew(query, reply) } else { reply(timeToLive(query)) }
     }
 
     private static let notFound = PeerResponse.text(404, "lease not found")
 
-    private func renewal(_ query: LeaseQuery) -> PeerResponse {
-        do {
-            return protobuf(LeaseTime.renewed(query.id, ttl: try member.renewLease(query.id)))
-        } catch .notFound {
-            return Self.notFound
-        } catch {
-            return .text(400, "not a primary lessor")
+    private func renew(_ query: LeaseQuery, _ reply: PeerReply) {
+        member.lane.renewAsLeader(query.id) { [self] outcome in
+            switch outcome {
+            case .success(let ttl): reply(protobuf(LeaseTime.renewed(query.id, ttl: ttl)))
+            case .failure(.leaseNotFound): reply(Self.notFound)
+            case .failure(.notPrimary): reply(.text(400, "not a primary lessor"))
+            case .failure(let error): reply(.text(400, error.message))
+            }
         }
     }
 
