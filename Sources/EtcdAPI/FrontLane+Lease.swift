@@ -2,7 +2,7 @@
 
 import Auth
 package import Base
-import EtcdWire
+package import EtcdWire
 import Lease
 import MVCC
 import Raft

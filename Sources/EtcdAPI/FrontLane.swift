@@ -42,6 +42,10 @@ package protocol MemberState: AnyObject {
     func renewLease(_ id: LeaseID) throws(LeaseError) -> LeaseRenewal
     var isAuthEnabled: Bool { get }
     var tokenKind: TokenKind { get }
+    /// Whether it is known what a signed token is worth.
+    func isTokenJudged(_ token: String) -> Bool
+    /// Keeps what a chore has found.
+    func tokenJudged(_ token: String, _ subject: AuthSubject?, expiry: Double?)
     /// Unguessable letters for a token.
     func newTokenPrefix() -> String
     /// For the trailer of a snapshot.
@@ -140,6 +144,8 @@ package enum Chore: Sendable {
     case hashPassword(String)
     case checkPassword(String, hash: Bytes)
     case signToken(AuthSubject)
+    /// Whether a signed token is good: a signature costs the processor a few requests' time.
+    case judgeToken(String)
 
     /// Slow for the processor, and asked for by anybody: kept off the thread that reads.
     package var isCostly: Bool {
@@ -159,6 +165,8 @@ package enum ChoreResult: Sendable {
     case passwordHash(Result<Bytes, EtcdError>)
     case passwordMatches(Bool)
     case token(Result<String, EtcdError>)
+    /// Whose the token is, and when it ends in seconds since 1970; nil for nobody's, and for never.
+    case judgedToken(AuthSubject?, expiry: Double?)
 }
 
 package struct FrontOutbox: Sendable {
@@ -209,11 +217,18 @@ package final class FrontLane {
     package var isLearner = false
     private var waitingReads: [(read: WaitingRead, deadline: Instant)] = []
     private var openBarriers: [BarrierID: [(read: WaitingRead, deadline: Instant)]] = [:]
+    /// When each of the oldest barriers counts as slow, once more.
+    private var slowAt: [BarrierID: Instant] = [:]
+    /// etcd asks the leader again after this long, and counts it.
+    private static let slowBarrier: Duration = .milliseconds(500)
     private var nextBarrier: UInt64 = 1
     var tasks: [UInt64: (ChoreResult) -> Void] = [:]
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
     var parkedCalls: [ParkedCall] = []
+    /// Calls whose signed token is being judged, in order of arrival.
+    var callsByToken: [String: [(sink: any ReplySink, run: () -> Void)]] = [:]
+    var callsAwaitingToken = 0
     var passwordsPending = 0
     /// Set while this member is stopping: everything is refused.
     package private(set) var isStopped = false
@@ -225,6 +240,8 @@ package final class FrontLane {
     package var wake: () -> Void = {}
     /// Now, as of the current turn.
     package var now = Instant(nanoseconds: 0)
+    /// For figures alone: the host's clock, which goes on within a turn. Nothing is decided by it.
+    package lazy var clock: () -> Instant = { [unowned self] in now }
 
     private struct ProposedCall {
         /// Nil for a change of the membership.
@@ -429,6 +446,7 @@ package final class FrontLane {
     package func barriersPassed(_ barriers: [(BarrierID, BarrierOutcome)]) {
         for (id, outcome) in barriers {
             guard let reads = openBarriers.removeValue(forKey: id) else { continue }
+            if !slowAt.isEmpty { slowAt[id] = nil }
             switch outcome {
             case .confirmed:
                 for (read, deadline) in reads {
@@ -481,12 +499,27 @@ package final class FrontLane {
             if let finish = call.finish { finish(.failure(error), self) } else { call.sink?.finish(error) }
         }
         if !held.isEmpty { heldWishes.removeAll { !isPending($0.id) } }
+        noteSlowBarriers()
         for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
             tally.failedBarriers += 1
             for (read, deadline) in reads where deadline <= now { fail(read, .timeout) }
             let left = reads.filter { $0.deadline > now }
             openBarriers[id] = left.isEmpty ? nil : left
         }
+    }
+
+    private func noteSlowBarriers() {
+        for id in openBarriers.keys {
+            guard let due = slowAt[id] else {
+                // Seen for the first time, by a tick: not older than one.
+                slowAt[id] = now + Self.slowBarrier
+                continue
+            }
+            guard due <= now else { continue }
+            tally.slowBarriers += 1
+            slowAt[id] = due + Self.slowBarrier
+        }
+        if slowAt.count > openBarriers.count { slowAt = slowAt.filter { openBarriers[$0.key] != nil } }
     }
 
     /// Everything that waits is told that the server stops; so is everything to come.
@@ -504,6 +537,8 @@ package final class FrontLane {
         for (read, _) in reads { fail(read, .stopped) }
         for call in parkedCalls { call.sink.finish(.stopped) }
         parkedCalls = []
+        for call in callsByToken.values.joined() { call.sink.finish(.stopped) }
+        callsByToken = [:]
         for sink in defragmentations.values { sink.finish(.stopped) }
         defragmentations = [:]
         tasks = [:]

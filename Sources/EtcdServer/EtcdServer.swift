@@ -345,7 +345,9 @@ extension MemberLoop {
         _ loop: any EventLoop
     ) throws -> MemberLoop {
         let begun = DispatchTime.now().uptimeNanoseconds
-        let bootstrap = Bootstrap(settings, fileSystem: POSIXFileSystem()) { event in
+        let meter = DiskMeter()
+        let files = MeteredFileSystem(meter: meter, walDirectory: settings.walDirectory)
+        let bootstrap = Bootstrap(settings, fileSystem: files) { event in
             Self.write(event, to: logger, begun: begun)
         }
         let member = try bootstrap.run()
@@ -354,8 +356,17 @@ extension MemberLoop {
         let identity = (cluster: member.clusterID, member: member.localID)
         return member.split { replica, log, commit in
             MemberLoop(
-                replica: replica, log: log, commit: commit, identity: identity, statistics: statistics, eventLoop: loop,
-                configuration: configuration, authenticator: authenticator, logger: logger)
+                replica: replica,
+                log: log,
+                commit: commit,
+                identity: identity,
+                statistics: statistics,
+                eventLoop: loop,
+                configuration: configuration,
+                authenticator: authenticator,
+                logger: logger,
+                diskMeter: meter
+            )
         }
     }
 

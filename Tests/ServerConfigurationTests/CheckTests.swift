@@ -97,8 +97,11 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--discovery-token", "t", "--discovery-endpoints", "a:1", "--discovery-keepalive-time", "1s"], "--discovery-keepalive-time"),
-        (["--feature-gates", "LeaseCheckpoint=true"], "--feature-gates (one of those that are not built)"),
+        (
+            ["--discovery-token", "t", "--discovery-endpoints", "a:1", "--discovery-keepalive-time", "1s"],
+            "--discovery-keepalive-time"
+        ),
+        (["--feature-gates", "PriorityRequest=true"], "--feature-gates (one of those that are not built)"),
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
         (["--listen-client-http-urls", "http://127.0.0.1:1"], "--listen-client-http-urls"),

@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["--warning-apply-duration=1s", "--memory-mlock", "--metrics=extensive", "--compaction-batch-limit=7"])
+    @Test(arguments: ["--warning-apply-duration=1s", "--memory-mlock", "--compaction-batch-limit=7"])
     func whatHasNoEffectYetIsRefused(argument: String) throws {
         #expect(try fail([argument]).message.hasSuffix("not built yet in this version of etcd in Swift"))
     }

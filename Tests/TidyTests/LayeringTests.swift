@@ -36,7 +36,9 @@ struct LayeringTests {
         "CZlib": (8, []),
         "CCrypt": (8, []),
         "CResolver": (8, []),
-        "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
+        "Credentials": (
+            8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl", "SwiftASN1", "X509"]
+        ),
         "HTTP2": (8, ["Base", "CNGHTTP2", "CZlib", "NIOCore"]),
         "PeerTransport": (
             8,
