@@ -36,7 +36,9 @@ package enum BuiltFeatures {
             // TLS
             changed("client-cert-file"), changed("client-key-file"),
             // Observation
-            changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
+            changed("enable-pprof"),
+            // Spans would need an exporter for OTLP, and there is none here.
+            changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),
             changed("distributed-tracing-sampling-rate"),
             asked("log-rotation-config-json", "compress") { configuration in
