@@ -49,4 +49,4 @@ def test_a_span_of_history_is_kept(tmp_path, kind):
 def test_off_is_off(member):
     revision = member.put("a", "1")
     assert compacted(member) < revision
-    assert "auto" not in "\n".join(line for line in member.log().splitlines() if "compaction" in line and "starting" in line)
+    assert "starting auto" not in member.log()
