@@ -44,7 +44,9 @@ final class DiskMeter: Sendable {
 
     fileprivate func wrote(_ kind: MeteredFile.Kind, _ seconds: Double) {
         figures.withLock { figures in
-            if kind == .log { figures.walWrite.observe(seconds) }
+            // A snapshot's write is part of what its sync ends.
+            guard kind == .log else { return }
+            figures.walWrite.observe(seconds)
             figures.idleSince = DispatchTime.now().uptimeNanoseconds
         }
     }
@@ -82,7 +84,9 @@ struct MeteredFileSystem: FileSystem {
         let file = try base.open(path, options)
         guard options.write else { return file }
         if path.hasSuffix(".snap") { return MeteredFile(file, .snapshot, meter) }
-        return parentDirectory(of: path) == walDirectory ? MeteredFile(file, .log, meter) : file
+        // A new log is made beside its place, and renamed.
+        let directory = parentDirectory(of: path)
+        return directory == walDirectory || directory == walDirectory + ".tmp" ? MeteredFile(file, .log, meter) : file
     }
 
     func createDirectory(_ path: String, mode: UInt16) throws(FileError) { try base.createDirectory(path, mode: mode) }
