@@ -131,13 +131,15 @@ package struct Lessor: Sendable {
     package mutating func expired(now: Instant, retryAfter: Duration) -> [LeaseID] {
         guard isPrimary else { return [] }
         var ids: [LeaseID] = []
+        // One that was revoked and granted anew stands in the queue twice.
+        var seen: Set<LeaseID> = []
         while ids.count < Self.expiredPerCheckMax, let next = deadlines.first, next.time <= now {
             deadlines.removeFirst()
             guard let lease = leases[next.id], let expiry = lease.expiry else { continue }
             if expiry > now {
                 // Renewed since it was queued.
                 deadlines.insert(expiry, next.id)
-            } else {
+            } else if seen.insert(next.id).inserted {
                 ids.append(next.id)
             }
         }

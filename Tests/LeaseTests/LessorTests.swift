@@ -123,7 +123,7 @@ struct LessorTests {
         #expect(lessor.checkpoint(1, remainingTTL: 700, now: after(310))?.checkpointedTTL == 700)
         #expect(lessor.remainingTTL(1, now: after(310)) == 690)
         #expect(lessor.dueCheckpoints(now: after(599)).isEmpty)
-        #expect(lessor.dueCheckpoints(now: after(601)).map(\.remainingTTL) == [400])
+        #expect(lessor.dueCheckpoints(now: after(601)).map(\.remainingTTL) == [399])
         #expect(lessor.expired(now: after(999), retryAfter: .seconds(1)) == [2])
         #expect(lessor.expired(now: after(1000), retryAfter: .seconds(1)) == [1, 2])
     }
