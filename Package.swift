@@ -76,7 +76,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CResolver"),
     room("ServiceLookup", ["CResolver"]),
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
-    room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras]),
+    room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras, x509, swiftASN1]),
     room("HTTP2", ["Base", "CNGHTTP2", "CZlib", nioCore]),
     room("PeerTransport", ["Base", "Wire", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
     room("TransportSecurity", [nioCore, nioPosix, nioSSL, nioTLS, x509, swiftASN1, crypto]),
@@ -150,8 +150,9 @@ let targets: [Target] = [
     ),
     tests("HTTP2Tests", ["Base", "HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("PeerTransportTests", ["Base", "RaftWire", "Membership", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
+    tests("EtcdServerTests", ["Base", "FileIO", "Metrics", "EtcdServer", "ServerConfiguration", "ServerLog"]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
-    tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras]),
+    tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras, x509, swiftASN1]),
     tests("ServiceLookupTests", ["ServiceLookup"]),
     tests("CommandLineKitTests", ["CommandLineKit"]),
     tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),
@@ -177,7 +178,8 @@ let fuzzing: [Target] =
             name: "etcd-fuzz",
             dependencies: [
                 "Base", "Wire", "RaftWire", "EtcdWire", "FileIO", "RaftLog", "BBolt", "HTTP2", "ServerConfiguration",
-                "ServiceLookup", "CommandLineKit", "SimulatedDisk", nioCore, .product(name: "NIOEmbedded", package: "swift-nio"),
+                "ServiceLookup", "CommandLineKit", "SimulatedDisk", "Auth", "Credentials", "TransportSecurity", nioCore,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             path: "Fuzz", swiftSettings: strict)
     ]

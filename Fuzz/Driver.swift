@@ -10,7 +10,8 @@ typealias Target = @Sendable (UnsafeRawBufferPointer) -> Void
 private let targets: [String: Target] = [
     "protobuf": fuzzProtobuf, "peer-streams": fuzzPeerStreams, "wal": fuzzWAL, "snap": fuzzSnapshotFile, "bbolt": fuzzBBolt,
     "http2": fuzzHTTP2, "configuration": fuzzConfiguration, "gateway-json": fuzzGatewayJSON,
-    "service-records": fuzzServiceRecords, "command-line": fuzzCommandLine,
+    "service-records": fuzzServiceRecords, "command-line": fuzzCommandLine, "tokens": fuzzTokens,
+    "revocation-lists": fuzzRevocationLists,
 ]
 
 private let chosen: Target = {

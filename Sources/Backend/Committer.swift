@@ -41,7 +41,11 @@ package struct Committer: ~Copyable {
     package var statistics: DatabaseStatistics { database.statistics }
 
     /// Commits the batches; when it returns, they are durable. An error is final.
-    package mutating func commit(_ batches: [SealedBatch]) throws(BBoltError) -> CommitResult {
+    /// - Parameter reached: called at the end of each phase of the file's commit.
+    package mutating func commit(
+        _ batches: [SealedBatch],
+        reached: (CommitPhase) -> Void = { _ in }
+    ) throws(BBoltError) -> CommitResult {
         if let last = batches.last {
             let transaction = try database.beginWrite()
             try write(batches, to: transaction)
@@ -51,7 +55,7 @@ package struct Committer: ~Copyable {
                 try meta.put(MetaKey.term, storedNumber(last.term))
                 lastIndex = last.consistentIndex
             }
-            try transaction.commit()
+            try transaction.commit(reached: reached)
             lastBatch = last.number
         }
         return result()

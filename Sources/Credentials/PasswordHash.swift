@@ -1,4 +1,5 @@
-// Passwords as etcd keeps them: bcrypt, as Go's library writes and reads it. The work itself is libcrypt's.
+// Passwords as etcd keeps them: bcrypt, as Go's library writes and reads it. The work itself is libcrypt's, but for passwords
+// with a zero byte, which it would cut there.
 //
 // Slow by design (a tenth of a second at the usual cost): for a thread that may wait.
 
@@ -18,14 +19,11 @@ package enum PasswordHash {
 
     package enum Failure: Error, CustomStringConvertible {
         case tooLong
-        /// The library takes a password for a C string.
-        case zeroByte
         case library
 
         package var description: String {
             switch self {
             case .tooLong: "bcrypt: password length exceeds 72 bytes"
-            case .zeroByte: "bcrypt: password holds a zero byte"
             case .library: "bcrypt: hashing failed"
             }
         }
@@ -37,7 +35,7 @@ package enum PasswordHash {
         var generator = SystemRandomNumberGenerator()
         let salt = (0..<saltBytes).map { _ in UInt8.random(in: 0...255, using: &generator) }
         let digits = cost < 10 ? "0\(cost)" : "\(cost)"
-        guard var output = try compute(password, setting: "$2b$\(digits)$" + encodeSalt(salt)) else { throw .library }
+        guard var output = compute(password, setting: "$2b$\(digits)$" + encodeSalt(salt)) else { throw .library }
         // The algorithm is that of "2b"; Go writes its first name.
         output[2] = UInt8(ascii: "a")
         return Bytes(output)
@@ -51,7 +49,7 @@ package enum PasswordHash {
         else { return false }
         // Every minor letter means the same to Go; the library does otherwise for some.
         setting[2] = UInt8(ascii: "b")
-        guard let computed = try? compute(password, setting: String(decoding: setting, as: UTF8.self)) else { return false }
+        guard let computed = compute(password, setting: String(decoding: setting, as: UTF8.self)) else { return false }
         return isEqual(computed, setting)
     }
 
@@ -63,9 +61,10 @@ package enum PasswordHash {
         return difference == 0
     }
 
+    private static let digits = Array("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
+
     /// bcrypt's base64: its own digits, no padding.
     private static func encodeSalt(_ salt: [UInt8]) -> String {
-        let digits = Array("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
         var text: [UInt8] = []
         var (buffer, bits): (UInt32, UInt32) = (0, 0)
         for byte in salt {
@@ -80,8 +79,37 @@ package enum PasswordHash {
         return String(decoding: text, as: UTF8.self)
     }
 
-    private static func compute(_ password: String, setting: String) throws(Failure) -> [UInt8]? {
-        if password.utf8.contains(0) { throw .zeroByte }
+    /// The bytes of a text of those digits; nil for others.
+    private static func decodeSalt(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var (buffer, bits): (UInt32, UInt32) = (0, 0)
+        for digit in text {
+            guard let value = digits.firstIndex(of: digit) else { return nil }
+            buffer = buffer << 6 | UInt32(value)
+            bits += 6
+            if bits >= 8 {
+                bits -= 8
+                bytes.append(UInt8(truncatingIfNeeded: buffer >> bits))
+            }
+        }
+        return bytes
+    }
+
+    /// The same as `compute`, for bytes that are no C string.
+    /// - Parameter setting: begins with `$2b$`, two digits of cost, `$` and 22 of salt.
+    static func computeHere(_ password: [UInt8], setting: [UInt8]) -> [UInt8]? {
+        let head = 7
+        guard setting.count >= head + 22, setting[6] == UInt8(ascii: "$"),
+            let cost = Int(String(decoding: setting[4..<6], as: UTF8.self)), costRange.contains(UInt64(cost)),
+            let salt = decodeSalt(setting[head..<(head + 22)]), salt.count == saltBytes
+        else { return nil }
+        let hash = Blowfish.bcrypt(password, salt: salt, cost: cost)
+        // Written anew: of the last digit not all bits count.
+        return Array(setting[..<head]) + Array(encodeSalt(salt).utf8) + Array(encodeSalt(hash).utf8)
+    }
+
+    private static func compute(_ password: String, setting: String) -> [UInt8]? {
+        if password.utf8.contains(0) { return computeHere(Array(password.utf8), setting: Array(setting.utf8)) }
         let data = UnsafeMutablePointer<crypt_data>.allocate(capacity: 1)
         defer { data.deallocate() }
         memset(data, 0, MemoryLayout<crypt_data>.size)

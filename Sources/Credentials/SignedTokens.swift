@@ -16,6 +16,11 @@ package struct SignedTokens: Sendable {
         package var subject: AuthSubject
         /// Seconds since 1970; nil for never.
         package var expiry: Double?
+
+        package init(subject: AuthSubject, expiry: Double?) {
+            self.subject = subject
+            self.expiry = expiry
+        }
     }
 
     /// - Parameters:

@@ -3,6 +3,8 @@
 import Crypto
 import CryptoExtras
 import Foundation
+import SwiftASN1
+import X509
 
 enum SigningMethod: String, CaseIterable, Sendable {
     case hs256 = "HS256"
@@ -49,12 +51,22 @@ struct SigningKey: Sendable {
         if publicKey == nil && privateKey == nil { throw .missingKey }
         do {
             material = try Self.load(
-                method, publicKey.map { String(decoding: $0, as: UTF8.self) }, privateKey.map { String(decoding: $0, as: UTF8.self) })
+                method,
+                try publicKey.map { try Self.publicKeyText($0, method) },
+                privateKey.map { String(decoding: $0, as: UTF8.self) }
+            )
         } catch let error as TokenOptionError {
             throw error
         } catch {
             throw .unusableKey("key for \(method.rawValue) cannot be read: \(error)")
         }
+    }
+
+    /// A certificate stands for the key in it, as etcd takes it; not for Ed25519, where etcd takes keys alone.
+    private static func publicKeyText(_ file: [UInt8], _ method: SigningMethod) throws -> String {
+        let text = String(decoding: file, as: UTF8.self)
+        guard method != .edDSA, text.contains("-----BEGIN CERTIFICATE-----") else { return text }
+        return try Certificate(pemEncoded: text).publicKey.serializeAsPEM().pemString
     }
 
     private static func load(_ method: SigningMethod, _ publicPEM: String?, _ privatePEM: String?) throws -> Material {

@@ -175,11 +175,33 @@ extension FrontLane {
     /// Runs `body` once this member has applied the entry that brought the call's token; at once where there is none to
     /// wait for. Another member may have given the token a moment ago.
     package func whenTokenIsKnown(_ metadata: CallMetadata, _ sink: any ReplySink, _ body: @escaping () -> Void) {
-        guard let token = metadata.token, member.tokenKind == .simple, member.isAuthEnabled,
-            let index = SimpleTokens.index(of: token), index > member.appliedIndex
-        else { return body() }
+        guard let token = metadata.token, member.isAuthEnabled else { return body() }
+        if member.tokenKind == .signed { return whenJudged(token, sink, body) }
+        guard member.tokenKind == .simple, let index = SimpleTokens.index(of: token), index > member.appliedIndex else {
+            return body()
+        }
         if parkedCalls.count >= Self.parkedCallsMax { return sink.finish(.requestTooManyRequests) }
         parkedCalls.append(ParkedCall(index: index, deadline: now + settings.requestTimeout, sink: sink, run: body))
+    }
+
+    /// Calls with tokens that nobody has seen wait for a thread to judge them, those with the same one together.
+    private func whenJudged(_ token: String, _ sink: any ReplySink, _ body: @escaping () -> Void) {
+        let isUnderWay = callsByToken[token] != nil
+        if !isUnderWay, member.isTokenJudged(token) { return body() }
+        if isStopped { return sink.finish(.stopped) }
+        if callsAwaitingToken >= Self.parkedCallsMax { return sink.finish(.requestTooManyRequests) }
+        callsAwaitingToken += 1
+        callsByToken[token, default: []].append((sink, body))
+        if isUnderWay { return }
+        runChore(.judgeToken(token)) { [self] result in
+            guard case .judgedToken(let subject, let expiry) = result else { return }
+            member.tokenJudged(token, subject, expiry: expiry)
+            let calls = callsByToken.removeValue(forKey: token) ?? []
+            callsAwaitingToken -= calls.count
+            for call in calls where call.sink.isOpen { call.run() }
+            closeBurst()
+        }
+        wake()
     }
 
     /// After entries were applied, and when time has passed.

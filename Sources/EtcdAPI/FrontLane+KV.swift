@@ -90,6 +90,7 @@ extension FrontLane {
 
     /// Permission is asked of the state that is read, hence behind the barrier.
     func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) {
+        let begun = clock()
         let moment = member.moment
         if moment.isAuthEnabled {
             do throws(EtcdError) {
@@ -103,11 +104,11 @@ extension FrontLane {
                 message(revision, term: moment.term, room: room)
             }
             if let single {
-                tally.ranges += 1
+                tally.ranges.append(clock().nanoseconds &- begun.nanoseconds)
                 return sink.succeed(single)
             }
         } catch {
-            return finish(.failure(error), sink)
+            return finish(.failure(error), begun: begun, sink)
         }
         let view = moment.view
         if mayBeLarge(request) {
@@ -115,12 +116,12 @@ extension FrontLane {
             return runChore(.range(view, request)) { [self] result in
                 guard case .range(let outcome) = result else { return }
                 if stale() { return sink.finish(.authOldRevision) }
-                finish(outcome, sink)
+                finish(outcome, begun: begun, sink)
             }
         }
         let outcome: Result<RangeAnswer, MVCCError>
         do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
-        finish(outcome, sink)
+        finish(outcome, begun: begun, sink)
     }
 
     /// Tells later whether users or roles have changed since now, so that what was allowed may be so no more.
@@ -130,13 +131,14 @@ extension FrontLane {
         return { [self] in member.authRevision != revision }
     }
 
-    private func finish(_ outcome: Result<RangeAnswer, MVCCError>, _ sink: any ReplySink) {
+    private func finish(_ outcome: Result<RangeAnswer, MVCCError>, begun: Instant, _ sink: any ReplySink) {
+        let took = clock().nanoseconds &- begun.nanoseconds
         switch outcome {
         case .success(let answer):
-            tally.ranges += 1
+            tally.ranges.append(took)
             sink.succeed(message(answer.revision, answer.body))
         case .failure(let error):
-            tally.failedRanges += 1
+            tally.failedRanges.append(took)
             sink.finish(EtcdError(error))
         }
     }

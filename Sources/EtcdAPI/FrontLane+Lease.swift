@@ -114,7 +114,16 @@ extension FrontLane {
         if lead == 0 { return retry(again) }
         if lead == settings.memberID {
             return ensureLeadership { [self] leads in
-                if leads, let outcome = renewHere(id) { finish(outcome) } else { retry(again) }
+                // What is committed and not applied yet may be the grant.
+                guard leads, member.appliedIndex >= member.raftStatus.commit else { return retry(again) }
+                renewAsLeader(id) { [self] outcome in
+                    switch outcome {
+                    case .success(let ttl): finish(.success(ttl))
+                    case .failure(.leaseNotFound): finish(.success(0))
+                    case .failure(.notPrimary): retry(again)
+                    case .failure(let error): finish(.failure(error))
+                    }
+                }
             }
         }
         ask(.renewLease(id)) { answer in

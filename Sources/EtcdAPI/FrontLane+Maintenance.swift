@@ -124,23 +124,30 @@ extension FrontLane {
 
     private func snapshot(_ sink: any ReplySink) {
         afterFlush { [self] reader in
+            let begun = clock()
             sendSnapshot(
                 SnapshotStream(
-                    DatabaseImage(of: reader), storageVersion: member.storageVersion?.description ?? "",
-                    digest: member.newSnapshotDigest()),
-                sink)
+                    DatabaseImage(of: reader),
+                    storageVersion: member.storageVersion?.description ?? "",
+                    digest: member.newSnapshotDigest()
+                ),
+                begun: begun,
+                sink
+            )
         }
     }
 
-    private func sendSnapshot(_ stream: SnapshotStream, _ sink: any ReplySink) {
+    private func sendSnapshot(_ stream: SnapshotStream, begun: Instant, _ sink: any ReplySink) {
         guard sink.isOpen else { return }
         if sink.queuedBytes > Self.snapshotQueueBytesMax {
-            return sink.whenWritable { [self] in sendSnapshot(stream, sink) }
+            return sink.whenWritable { [self] in sendSnapshot(stream, begun: begun, sink) }
         }
         runChore(.snapshotPiece(stream)) { [self] result in
             guard case .snapshotPiece(let stream, let messages) = result else { return }
             for message in messages { sink.send(message) }
-            if stream.isFinished { sink.finish(nil) } else { sendSnapshot(stream, sink) }
+            guard stream.isFinished else { return sendSnapshot(stream, begun: begun, sink) }
+            tally.snapshots.append(clock().nanoseconds &- begun.nanoseconds)
+            sink.finish(nil)
         }
     }
 

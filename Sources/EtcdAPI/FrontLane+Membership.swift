@@ -87,6 +87,7 @@ extension FrontLane {
                 let promoted = ConfigurationChangeContext(member: Member(id: id, peerURLs: []), isPromotion: true)
                 let change = ConfChange(type: .addNode, nodeID: id, context: Bytes(promoted.json.encoded))
                 return propose(change) { outcome, lane in
+                    if case .success = outcome { lane.tally.promotions += 1 }
                     finish(outcome.map { _ in lane.member.membership.members })
                 }
             }

@@ -38,21 +38,21 @@ extension FrontLane {
         }
     }
 
-    /// The renewal by the leader itself; nil where this member is none, or has not applied yet what may be the grant.
-    func renewHere(_ id: LeaseID) -> Result<Int64, EtcdError>? {
-        let status = member.raftStatus
-        guard status.lead == settings.memberID, member.appliedIndex >= status.commit else { return nil }
+    /// The renewal by the leader itself. Where the others were told that less is left they are told otherwise first: what a
+    /// client was promised must hold under the next leader, too.
+    /// - Parameter finish: the seconds the lease has; `.notPrimary` where this member does not judge time (yet).
+    func renewAsLeader(_ id: LeaseID, _ finish: @escaping (Result<Int64, EtcdError>) -> Void) {
+        let renewal: LeaseRenewal
         do throws(LeaseError) {
-            let ttl = try member.renewLease(id)
-            tally.keepAlives += 1
-            return .success(ttl)
+            renewal = try member.renewLease(id)
         } catch {
-            switch error {
-            case .notFound: return .success(0)
-            case .notPrimary: return nil
-            default: return .failure(EtcdError(error))
-            }
+            return finish(.failure(EtcdError(error)))
         }
+        tally.keepAlives += 1
+        guard renewal.hasCheckpoint else { return finish(.success(renewal.ttl)) }
+        let request = LeaseCheckpointRequest(checkpoints: [LeaseCheckpoint(id: id, remainingTTL: 0)])
+        proposeInternally(.leaseCheckpoint(request)) { outcome, _ in finish(outcome.map { _ in renewal.ttl }) }
+        wake()
     }
 
     // MARK: Expiry
@@ -108,14 +108,16 @@ extension FrontLane {
             return retry { [self] in answerLease(query, isRenewal, upTo: index, deadline: deadline, reply) }
         }
         guard isRenewal else { return reply(timeToLive(query)) }
-        ensureLeadership { [self] leads in reply(leads ? renewal(query.id) : .refused(400, "not a primary lessor")) }
-    }
-
-    private func renewal(_ id: LeaseID) -> LeaderAnswer {
-        do throws(LeaseError) {
-            return .answered(status: 200, body: LeaseTime.renewed(id, ttl: try member.renewLease(id)))
-        } catch {
-            return error == .notFound ? .refused(404, "lease not found") : .refused(400, "not a primary lessor")
+        ensureLeadership { [self] leads in
+            guard leads else { return reply(.refused(400, "not a primary lessor")) }
+            renewAsLeader(query.id) { outcome in
+                switch outcome {
+                case .success(let ttl): reply(.answered(status: 200, body: LeaseTime.renewed(query.id, ttl: ttl)))
+                case .failure(.leaseNotFound): reply(.refused(404, "lease not found"))
+                case .failure(.notPrimary): reply(.refused(400, "not a primary lessor"))
+                case .failure(let error): reply(.refused(400, error.message))
+                }
+            }
         }
     }
 

@@ -39,10 +39,13 @@ package protocol MemberState: AnyObject {
     /// Rises with every change of users, roles and permissions.
     var authRevision: UInt64 { get }
     /// Starts a lease's time anew; on the primary.
-    /// - Returns: the seconds it has now.
-    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> LeaseRenewal
     var isAuthEnabled: Bool { get }
     var tokenKind: TokenKind { get }
+    /// Whether it is known what a signed token is worth.
+    func isTokenJudged(_ token: String) -> Bool
+    /// Keeps what a chore has found.
+    func tokenJudged(_ token: String, _ subject: AuthSubject?, expiry: Double?)
     /// Unguessable letters for a token.
     func newTokenPrefix() -> String
     /// For the trailer of a snapshot.
@@ -55,6 +58,19 @@ package protocol MemberState: AnyObject {
     func userForPassword(_ name: String) throws(EtcdError) -> User
     /// Asks permission rules; throws what the client is told.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
+}
+
+/// A lease whose time has begun anew.
+package struct LeaseRenewal: Sendable {
+    /// Seconds it has now.
+    package let ttl: Int64
+    /// Other members were told of less.
+    package let hasCheckpoint: Bool
+
+    package init(ttl: Int64, hasCheckpoint: Bool) {
+        self.ttl = ttl
+        self.hasCheckpoint = hasCheckpoint
+    }
 }
 
 /// What reads go by, together.
@@ -128,6 +144,8 @@ package enum Chore: Sendable {
     case hashPassword(String)
     case checkPassword(String, hash: Bytes)
     case signToken(AuthSubject)
+    /// Whether a signed token is good: a signature costs the processor a few requests' time.
+    case judgeToken(String)
 
     /// Slow for the processor, and asked for by anybody: kept off the thread that reads.
     package var isCostly: Bool {
@@ -147,6 +165,8 @@ package enum ChoreResult: Sendable {
     case passwordHash(Result<Bytes, EtcdError>)
     case passwordMatches(Bool)
     case token(Result<String, EtcdError>)
+    /// Whose the token is, and when it ends in seconds since 1970; nil for nobody's, and for never.
+    case judgedToken(AuthSubject?, expiry: Double?)
 }
 
 package struct FrontOutbox: Sendable {
@@ -202,11 +222,18 @@ package final class FrontLane {
     package var isLearner = false
     private var waitingReads: [(read: WaitingRead, deadline: Instant)] = []
     private var openBarriers: [BarrierID: [(read: WaitingRead, deadline: Instant)]] = [:]
+    /// When each of the oldest barriers counts as slow, once more.
+    private var slowAt: [BarrierID: Instant] = [:]
+    /// etcd asks the leader again after this long, and counts it.
+    private static let slowBarrier: Duration = .milliseconds(500)
     private var nextBarrier: UInt64 = 1
     var tasks: [UInt64: (ChoreResult) -> Void] = [:]
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
     var parkedCalls: [ParkedCall] = []
+    /// Calls whose signed token is being judged, in order of arrival.
+    var callsByToken: [String: [(sink: any ReplySink, run: () -> Void)]] = [:]
+    var callsAwaitingToken = 0
     var passwordsPending = 0
     /// Set while this member is stopping: everything is refused.
     package private(set) var isStopped = false
@@ -218,6 +245,8 @@ package final class FrontLane {
     package var wake: () -> Void = {}
     /// Now, as of the current turn.
     package var now = Instant(nanoseconds: 0)
+    /// For figures alone: the host's clock, which goes on within a turn. Nothing is decided by it.
+    package lazy var clock: () -> Instant = { [unowned self] in now }
 
     private struct ProposedCall {
         /// Nil for a change of the membership.
@@ -363,15 +392,24 @@ package final class FrontLane {
         }
     }
 
-    /// Puts a request of the member's own into the log; nobody waits for it. It may do what root may.
-    package func proposeInternally(_ body: InternalRaftRequest.Body) {
+    /// Puts a request of the member's own into the log; it may do what root may.
+    /// - Parameter finish: hears of the outcome; nil where nobody waits for it.
+    package func proposeInternally(
+        _ body: InternalRaftRequest.Body, finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)? = nil
+    ) {
         nextRequest &+= 1
+        let id = nextRequest
+        if let finish {
+            if isStopped { return finish(.failure(.stopped), self) }
+            proposals[id] = ProposedCall(kind: nil, sink: nil, begun: now, deadline: nextDeadline, finish: finish)
+        }
         var header = RequestHeader(id: nextRequest)
         if member.isAuthEnabled {
             header.username = AuthStore.rootName
             header.authRevision = member.authRevision
         }
-        outbox.proposals.append(Proposal(data: InternalRaftRequest(header: header, body: body).encoded()))
+        let data = InternalRaftRequest(header: header, body: body).encoded()
+        outbox.proposals.append(finish == nil ? Proposal(data: data) : Proposal(requestID: id, data: data))
     }
 
     package func deliver(_ replies: [AppliedReply]) {
@@ -413,6 +451,7 @@ package final class FrontLane {
     package func barriersPassed(_ barriers: [(BarrierID, BarrierOutcome)]) {
         for (id, outcome) in barriers {
             guard let reads = openBarriers.removeValue(forKey: id) else { continue }
+            if !slowAt.isEmpty { slowAt[id] = nil }
             switch outcome {
             case .confirmed:
                 for (read, deadline) in reads {
@@ -466,12 +505,27 @@ package final class FrontLane {
             if let finish = call.finish { finish(.failure(error), self) } else { call.sink?.finish(error) }
         }
         if !held.isEmpty { heldWishes.removeAll { !isPending($0.id) } }
+        noteSlowBarriers()
         for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
             tally.failedBarriers += 1
             for (read, deadline) in reads where deadline <= now { fail(read, .timeout) }
             let left = reads.filter { $0.deadline > now }
             openBarriers[id] = left.isEmpty ? nil : left
         }
+    }
+
+    private func noteSlowBarriers() {
+        for id in openBarriers.keys {
+            guard let due = slowAt[id] else {
+                // Seen for the first time, by a tick: not older than one.
+                slowAt[id] = now + Self.slowBarrier
+                continue
+            }
+            guard due <= now else { continue }
+            tally.slowBarriers += 1
+            slowAt[id] = due + Self.slowBarrier
+        }
+        if slowAt.count > openBarriers.count { slowAt = slowAt.filter { openBarriers[$0.key] != nil } }
     }
 
     /// Everything that waits is told that the server stops; so is everything to come.
@@ -489,6 +543,8 @@ package final class FrontLane {
         for (read, _) in reads { fail(read, .stopped) }
         for call in parkedCalls { call.sink.finish(.stopped) }
         parkedCalls = []
+        for call in callsByToken.values.joined() { call.sink.finish(.stopped) }
+        callsByToken = [:]
         for sink in defragmentations.values { sink.finish(.stopped) }
         defragmentations = [:]
         tasks = [:]

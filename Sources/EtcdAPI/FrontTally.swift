@@ -26,12 +26,20 @@ package struct FrontTally: Sendable {
 
     /// Requests that were answered, with the time they took; those of a burst, which are alike, in one entry.
     package private(set) var finished: [(request: Request, tookNanoseconds: UInt64, times: UInt64)] = []
-    /// Ranges that were carried out, and how long they took in all.
-    package var ranges: UInt64 = 0
-    package var failedRanges: UInt64 = 0
+    /// Ranges that were carried out, and those that failed: the nanoseconds each took.
+    package var ranges: [UInt64] = []
+    package var failedRanges: [UInt64] = []
     package var keepAlives: UInt64 = 0
     package var grantedTTLs: [Int64] = []
     package var failedBarriers: UInt64 = 0
+    /// How often a barrier has not been confirmed in the time after which etcd asks again.
+    package var slowBarriers: UInt64 = 0
+    package var promotions: UInt64 = 0
+    /// Nanoseconds that answers to requests on watch streams took, and rounds of notices of progress.
+    package var watchControls: [UInt64] = []
+    package var watchProgress: [UInt64] = []
+    /// Nanoseconds that snapshots for clients took, each until its last piece was handed out.
+    package var snapshots: [UInt64] = []
     /// Why learners were not promoted, in etcd's words.
     package var promotionFailures: [String] = []
 

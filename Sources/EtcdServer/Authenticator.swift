@@ -76,6 +76,11 @@ struct Authenticator: Sendable {
         }
     }
 
+    func judge(_ token: String) -> ChoreResult {
+        let claims = signed?.verify(token, now: Date().timeIntervalSince1970)
+        return .judgedToken(claims?.subject, expiry: claims?.expiry)
+    }
+
     func sign(_ subject: AuthSubject) -> Result<String, EtcdError> {
         guard let signed else { return .failure(.authFailed) }
         do throws(TokenOptionError) {
@@ -92,6 +97,25 @@ struct VerifiedTokens {
     private static let countMax = 4096
 
     private var claims: [String: SignedTokens.Claims] = [:]
+    /// Good for nothing, for a while: one may begin to be good later.
+    private var rejected: Set<String> = []
+
+    func knows(_ token: String) -> Bool { claims[token] != nil || rejected.contains(token) }
+
+    mutating func remember(_ token: String, _ subject: AuthSubject?, expiry: Double?) {
+        guard let subject else {
+            if rejected.count >= Self.countMax { rejected = [] }
+            rejected.insert(token)
+            return
+        }
+        if claims.count >= Self.countMax { claims = [:] }
+        claims[token] = SignedTokens.Claims(subject: subject, expiry: expiry)
+    }
+
+    /// A few times a second.
+    mutating func forgetRejected() {
+        if !rejected.isEmpty { rejected = [] }
+    }
 
     /// - Parameter now: seconds since 1970.
     mutating func subject(of token: String, _ tokens: SignedTokens, now: Double) -> AuthSubject? {
@@ -100,9 +124,10 @@ struct VerifiedTokens {
             claims[token] = nil
             return nil
         }
-        guard let verified = tokens.verify(token, now: now) else { return nil }
-        if claims.count >= Self.countMax { claims = [:] }
-        claims[token] = verified
-        return verified.subject
+        if rejected.contains(token) { return nil }
+        // Forgotten since it was judged.
+        let verified = tokens.verify(token, now: now)
+        remember(token, verified?.subject, expiry: verified?.expiry)
+        return verified?.subject
     }
 }

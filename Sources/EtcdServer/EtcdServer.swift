@@ -199,7 +199,12 @@ package final class EtcdServer {
             learnersMax: Int(configuration.cluster.maxLearners), minimumLeaseTTL: minimumTTL,
             seed: .random(in: 0...UInt64.max), unsafeNoSync: configuration.storage.unsafeNoFsync)
         settings.existingCluster = existing
-        settings.showsCompactions = configuration.featureGates.isEnabled(.compactHashCheck)
+        let gates = configuration.featureGates
+        settings.showsCompactions = gates.isEnabled(.compactHashCheck)
+        if gates.isEnabled(.leaseCheckpoint) {
+            settings.leaseCheckpointInterval = configuration.storage.leaseCheckpointInterval.duration
+        }
+        settings.persistsLeaseCheckpoints = gates.isEnabled(.leaseCheckpointPersist)
         return settings
     }
 
@@ -353,7 +358,9 @@ extension MemberLoop {
         _ loop: any EventLoop
     ) throws -> MemberLoop {
         let begun = DispatchTime.now().uptimeNanoseconds
-        let bootstrap = Bootstrap(settings, fileSystem: POSIXFileSystem()) { event in
+        let meter = DiskMeter()
+        let files = MeteredFileSystem(meter: meter, walDirectory: settings.walDirectory)
+        let bootstrap = Bootstrap(settings, fileSystem: files) { event in
             Self.write(event, to: logger, begun: begun)
         }
         let member = try bootstrap.run()
@@ -362,8 +369,17 @@ extension MemberLoop {
         let identity = (cluster: member.clusterID, member: member.localID)
         return member.split { replica, log, commit in
             MemberLoop(
-                replica: replica, log: log, commit: commit, identity: identity, statistics: statistics, eventLoop: loop,
-                configuration: configuration, authenticator: authenticator, logger: logger)
+                replica: replica,
+                log: log,
+                commit: commit,
+                identity: identity,
+                statistics: statistics,
+                eventLoop: loop,
+                configuration: configuration,
+                authenticator: authenticator,
+                logger: logger,
+                diskMeter: meter
+            )
         }
     }
 

@@ -15,6 +15,12 @@ extension MemberLoop {
     var isAuthEnabled: Bool { replica.apply.state.auth.isEnabled }
     var tokenKind: TokenKind { authenticator.kind }
 
+    func isTokenJudged(_ token: String) -> Bool { verifiedTokens.knows(token) }
+
+    func tokenJudged(_ token: String, _ subject: AuthSubject?, expiry: Double?) {
+        verifiedTokens.remember(token, subject, expiry: expiry)
+    }
+
     func newTokenPrefix() -> String {
         let letters = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
         // The system's generator: nobody guesses these.

@@ -92,6 +92,7 @@ extension MemberLoop {
 
     /// - Returns: false if the log's thread is still at work.
     private func writeLog() -> Bool {
+        diskMeter.begins()
         let begun = DispatchTime.now().uptimeNanoseconds
         let batch = deferredLog
         do {
@@ -110,8 +111,6 @@ extension MemberLoop {
     /// What the log was asked is durable.
     func logged(_ replies: [LogReply], seconds: Double, bytesWritten: UInt64) {
         metrics.walBytes = bytesWritten
-        if replies.contains(where: { if case .snapshotSaved = $0 { true } else { false } }) { metrics.snapshotSave.observe(seconds) }
-        metrics.walFsync.observe(seconds)
         if seconds > 1 {
             logger.warn(
                 "slow fdatasync", [.duration("took", Duration.seconds(seconds)), .duration("expected-duration", Duration.seconds(1))])

@@ -30,6 +30,8 @@ struct MonitorState {
     /// The last term in which this member led and had applied all of its predecessors' entries.
     var settledTerm: Term = 0
     var publishedAt = Instant(nanoseconds: 0)
+    /// When this member, as leader, sent each of the others its last heartbeat.
+    var heartbeats: [MemberID: Instant] = [:]
 }
 
 extension MemberLoop {
@@ -43,6 +45,7 @@ extension MemberLoop {
             lane.leaderChanged(status, now: now)
             scheduleTurn()
         }
+        if status.role != .leader { monitors.heartbeats = [:] }
         if status.role != .leader, replica.apply.state.lessor.isPrimary { replica.apply.state.lessor.demote() }
         if status.lead != 0, !monitors.hasPublished { publish(now) }
     }
@@ -189,6 +192,7 @@ extension MemberLoop {
     func monitorHalfSecond() {
         let now = Self.now()
         replica.apply.state.tokens.expire(now: now)
+        verifiedTokens.forgetRejected()
         // What was published may have been lost with a leader.
         if !monitors.hasPublished, raftStatus.lead != 0,
             now - monitors.publishedAt >= configuration.raft.requestTimeout.duration
@@ -199,16 +203,47 @@ extension MemberLoop {
             let expired = replica.apply.state.lessor.expired(now: now, retryAfter: .seconds(7))
             metrics.leasesExpired += UInt64(expired.count)
             lane.revoke(expired: expired, time: Self.now)
-            compactOnSchedule(now)
+            checkpointLeases(now)
         }
+        compactOnSchedule(now)
         turn()
     }
 
+    /// Entries of checkpoints that one look may propose, as etcd.
+    private static let checkpointBatchesMax = 500
+
+    private func checkpointLeases(_ now: Instant) {
+        for _ in 0..<Self.checkpointBatchesMax {
+            let due = replica.apply.state.lessor.dueCheckpoints(now: now)
+            if due.isEmpty { return }
+            let checkpoints = due.map { LeaseCheckpoint(id: $0.id, remainingTTL: $0.remainingTTL) }
+            lane.proposeInternally(.leaseCheckpoint(LeaseCheckpointRequest(checkpoints: checkpoints)))
+            if due.count < Lessor.checkpointsPerBatchMax { return }
+        }
+    }
+
     private func compactOnSchedule(_ now: Instant) {
-        if monitors.compactor == nil { monitors.compactor = AutoCompactor(configuration.storage.autoCompaction, now: now) }
-        guard let revision = monitors.compactor?.look(now: now, current: view.latestRevision) else { return }
-        logger.info("starting auto compaction", [.int("revision", revision)])
-        lane.proposeInternally(.compaction(CompactionRequest(revision: revision)))
+        if monitors.compactor == nil {
+            monitors.compactor = AutoCompactor(configuration.storage.autoCompaction, now: now)
+        }
+        let leads = replica.apply.state.lessor.isPrimary
+        guard let compactor = monitors.compactor,
+            let revision = monitors.compactor?.look(now: now, current: view.latestRevision, leads: leads)
+        else { return }
+        let kind = "auto \(compactor.name) compaction"
+        logger.info("starting \(kind)", [.int("revision", revision)])
+        lane.proposeInternally(.compaction(CompactionRequest(revision: revision))) { [weak self] outcome, _ in
+            guard let self else { return }
+            let took = LogField.duration("took", Self.now() - now)
+            switch outcome {
+            // Who was quicker has done the same.
+            case .success, .failure(.compacted):
+                monitors.compactor?.compacted(revision, now: Self.now())
+                logger.info("completed \(kind)", [.int("revision", revision), took])
+            case .failure(let error):
+                logger.warn("failed \(kind)", [.int("revision", revision), .error(error.message)])
+            }
+        }
     }
 
     /// Deletes segments and snapshots beyond those to keep.
@@ -227,63 +262,6 @@ extension MemberLoop {
             } catch {
                 logger.warn("failed to purge files", [.string("dir", directory), .error(error.description)])
             }
-        }
-    }
-}
-
-/// When to compact without being asked, and up to where.
-struct AutoCompactor {
-    private let mode: AutoCompaction
-    private var samples: [(at: Instant, revision: Int64)] = []
-    private var nextSample: Instant
-    private var nextCompaction: Instant
-    private var lastCompacted: Int64 = 0
-
-    /// Ten looks an interval, as etcd; an interval is at most an hour.
-    private static let samplesPerInterval: Int64 = 10
-    private static let intervalMax = Duration.seconds(3600)
-    private static let revisionModeInterval = Duration.seconds(300)
-
-    init?(_ mode: AutoCompaction, now: Instant) {
-        self.mode = mode
-        switch mode {
-        case .off: return nil
-        case .periodic(let retention):
-            nextSample = now
-            nextCompaction = now + retention.duration
-        case .revisions:
-            nextSample = now
-            nextCompaction = now + Self.revisionModeInterval
-        }
-    }
-
-    /// The revision to compact to now, or nil.
-    mutating func look(now: Instant, current: Int64) -> Int64? {
-        switch mode {
-        case .off: return nil
-        case .revisions(let count):
-            guard now >= nextCompaction else { return nil }
-            nextCompaction = now + Self.revisionModeInterval
-            let revision = current - count
-            guard revision > 0, revision != lastCompacted else { return nil }
-            lastCompacted = revision
-            return revision
-        case .periodic(let retention):
-            let span = retention.duration
-            let interval = min(span, Self.intervalMax)
-            if now >= nextSample {
-                samples.append((now, current))
-                nextSample = now + .nanoseconds(interval.wholeNanoseconds / Self.samplesPerInterval)
-            }
-            guard now >= nextCompaction else { return nil }
-            nextCompaction = now + interval
-            // The newest sample that is as old as the span to keep.
-            guard let index = samples.lastIndex(where: { now - $0.at >= span }) else { return nil }
-            let revision = samples[index].revision
-            samples.removeFirst(index)
-            guard revision > lastCompacted, revision > 1 else { return nil }
-            lastCompacted = revision
-            return revision
         }
     }
 }

@@ -70,10 +70,34 @@ extension MemberLoop {
 
     func passToPeers(_ out: ReplicaOutbox) {
         guard let side = peerSide else { return }
-        if !out.peers.isEmpty { side.transport.send(out.peers) }
+        if !out.peers.isEmpty {
+            if raftStatus.role == .leader { noteHeartbeats(out.peers) }
+            side.transport.send(out.peers)
+        }
         for snapshot in out.snapshots {
             side.transport.sendSnapshot(
                 snapshot.message, PinnedSnapshot(snapshot.database, pool: side.pool, eventLoop: eventLoop))
+        }
+    }
+
+    /// Heartbeats that come later than after two intervals: what keeps the leader also puts its leadership in danger.
+    private func noteHeartbeats(_ messages: [Message]) {
+        var now: Instant?
+        for message in messages where message.type == .heartbeat {
+            let time = now ?? Self.now()
+            now = time
+            let interval = Duration.milliseconds(Int64(configuration.raft.heartbeatMilliseconds))
+            if let last = monitors.heartbeats.updateValue(time, forKey: message.to), time - last > interval * 2 {
+                metrics.lateHeartbeats += 1
+                logger.warn(
+                    "leader failed to send out heartbeat on time; took too long, leader is overloaded likely from slow disk",
+                    [
+                        .string("to", hexadecimal(message.to)), .duration("heartbeat-interval", interval),
+                        .duration("expected-duration", interval * 2),
+                        .duration("exceeded-duration", time - last - interval * 2),
+                    ]
+                )
+            }
         }
     }
 

@@ -30,7 +30,7 @@ import StateMachine
 enum LoopMessage: Sendable {
     /// - Parameter requests: how many are done.
     case log([LogReply], requests: Int, fsyncSeconds: Double, bytesWritten: UInt64)
-    case committed([CommitReply], seconds: Double)
+    case committed([CommitReply], [CommitTimes], seconds: Double)
     case chore(UInt64, ChoreResult, seconds: Double)
     /// The member can't go on: its log or its file failed.
     case failed(String)
@@ -47,6 +47,7 @@ final class MemberLoop {
     private(set) var lane: FrontLane!
     private(set) var door: FrontDoor!
     let metrics = MemberMetrics()
+    let diskMeter: DiskMeter
     let authenticator: Authenticator
     var verifiedTokens = VerifiedTokens()
     private var inbox: Mailbox<LoopMessage>!
@@ -54,6 +55,7 @@ final class MemberLoop {
     private var commitThread: LaneThread<CommitRequest>!
     private var choreThread: LaneThread<(UInt64, Chore)>!
     private var passwordThread: LaneThread<(UInt64, Chore)>!
+    private var tokenThread: LaneThread<(UInt64, Chore)>!
     private let isEnding = Flag()
     let logLane: Guarded<LogLane>
     private let commitLane: Guarded<CommitLane>
@@ -77,10 +79,18 @@ final class MemberLoop {
     var compactionHashes = CompactionHashes()
 
     init(
-        replica: consuming CompactReplica, log: consuming sending LogLane, commit: consuming sending CommitLane,
-        identity: (cluster: ClusterID, member: MemberID), statistics: DatabaseStatistics, eventLoop: any EventLoop,
-        configuration: ServerConfiguration, authenticator: Authenticator, logger: ServerLogger
+        replica: consuming CompactReplica,
+        log: consuming sending LogLane,
+        commit: consuming sending CommitLane,
+        identity: (cluster: ClusterID, member: MemberID),
+        statistics: DatabaseStatistics,
+        eventLoop: any EventLoop,
+        configuration: ServerConfiguration,
+        authenticator: Authenticator,
+        logger: ServerLogger,
+        diskMeter: DiskMeter
     ) {
+        self.diskMeter = diskMeter
         self.authenticator = authenticator
         self.eventLoop = eventLoop
         self.configuration = configuration
@@ -106,7 +116,8 @@ final class MemberLoop {
         let loop = eventLoop
         inbox = Mailbox { loop.execute { bound.value.turn() } }
         let inbox: Mailbox<LoopMessage> = inbox
-        logThread = LaneThread(name: "etcd-log") { [logLane] batch in
+        logThread = LaneThread(name: "etcd-log") { [logLane, diskMeter] batch in
+            diskMeter.begins()
             let begun = DispatchTime.now().uptimeNanoseconds
             do {
                 let (replies, written) =
@@ -122,9 +133,18 @@ final class MemberLoop {
         }
         commitThread = LaneThread(name: "etcd-commit") { [commitLane] batch in
             let begun = DispatchTime.now().uptimeNanoseconds
+            let stopwatch = CommitStopwatch()
             do {
-                let replies = try commitLane.use { (lane: inout CommitLane) in try lane.receive(batch) } ?? []
-                inbox.post(.committed(replies, seconds: Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9))
+                let replies =
+                    try commitLane.use { (lane: inout CommitLane) in try lane.receive(batch, reached: stopwatch.reached)
+                    } ?? []
+                inbox.post(
+                    .committed(
+                        replies,
+                        stopwatch.commits,
+                        seconds: Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
+                    )
+                )
                 return true
             } catch {
                 inbox.post(.failed("failed to commit to the backend: \(error)"))
@@ -144,6 +164,10 @@ final class MemberLoop {
             for (token, chore) in batch where !isEnding.isSet { inbox.post(.chore(token, chore.run(authenticator), seconds: 0)) }
             return true
         }
+        tokenThread = LaneThread(name: "etcd-tokens") { [authenticator] batch in
+            for (token, chore) in batch { inbox.post(.chore(token, chore.run(authenticator), seconds: 0)) }
+            return true
+        }
         let requests = configuration.requests
         let election = Duration.milliseconds(Int64(configuration.raft.electionMilliseconds))
         lane = FrontLane(
@@ -157,9 +181,17 @@ final class MemberLoop {
                 checksReconfiguration: configuration.cluster.strictReconfigCheck),
             member: self)
         lane.wake = { [unowned self] in scheduleTurn() }
+        lane.clock = Self.now
+        replica.apply.clock = { Self.now() }
         door = FrontDoor(
-            lane: lane, settings: FrontDoorSettings(configuration), clock: { Self.now() },
-            metrics: { [unowned self] in metrics.page(self) })
+            lane: lane,
+            settings: FrontDoorSettings(configuration),
+            clock: { Self.now() },
+            metrics: { [unowned self] in metrics.page(self) }
+        )
+        if configuration.monitoring.extensiveMetrics {
+            door.statistics.handlingTook = { [metrics] rpc, took in metrics.handling.observe(rpc, Double(took) / 1e9) }
+        }
         door.requestsArrived = { [unowned self] in scheduleTurn() }
         // A turn ends with writing all there is to write.
         door.outputArrived = { [unowned self] in if !isInTurn || isFlushing { scheduleTurn() } }
@@ -245,10 +277,9 @@ final class MemberLoop {
         do throws(StateMachineFailure) {
             repeat {
                 passRequests()
-                let begun = Self.now()
                 try replica.process(now: now)
                 let applied = replica.outbox.applied
-                if !applied.isEmpty { metrics.note(applied, seconds: seconds(since: begun)) }
+                if !applied.isEmpty { metrics.note(applied) }
                 passResults()
             } while lane.hasRequests || (replica.consensus.hasWork && !replica.hasMore)
             noteFirstCommit()
@@ -273,8 +304,8 @@ final class MemberLoop {
         case .log(let replies, let requests, let seconds, let written):
             quiet.requestsOutstanding -= requests
             logged(replies, seconds: seconds, bytesWritten: written)
-        case .committed(let replies, let seconds):
-            metrics.backendCommit.observe(seconds)
+        case .committed(let replies, let commits, let seconds):
+            for commit in commits { metrics.note(commit) }
             for reply in replies { committed(reply, commitSeconds: seconds) }
         case .chore(let token, let result, let seconds):
             switch result {
@@ -332,7 +363,7 @@ final class MemberLoop {
         for (token, errand) in out.errands { peerSide?.errands.run(token, errand) }
         for id in out.barriers { replica.consensus.barrier(id) }
         for token in out.flushes { replica.apply.flush(token) }
-        for (token, chore) in out.chores { (chore.isCostly ? passwordThread : choreThread)?.post((token, chore)) }
+        for (token, chore) in out.chores { thread(for: chore).post((token, chore)) }
         for token in out.defragmentations {
             logger.info("defragmenting", [.uint("current-db-size-bytes", statistics.sizeBytes)])
             metrics.isDefragmenting = true
@@ -340,6 +371,12 @@ final class MemberLoop {
             replica.collectApplied()
             replica.outbox.commit.append(.defragment(token))
         }
+    }
+
+    private func thread(for chore: Chore) -> LaneThread<(UInt64, Chore)> {
+        // Nobody's token waits behind a password, nor behind a large range.
+        if case .judgeToken = chore { return tokenThread }
+        return chore.isCostly ? passwordThread : choreThread
     }
 
     /// From the replica to the front lane, the threads and the log.
@@ -431,6 +468,7 @@ final class MemberLoop {
         choreThread.stop()
         isEnding.set()
         passwordThread.stop()
+        tokenThread.stop()
         logThread.stop()
         commitThread.stop()
         logLane.close { (lane: consuming LogLane) in try? lane.close() }
@@ -464,8 +502,9 @@ extension MemberLoop: MemberState {
 
     func newSnapshotDigest() -> any SnapshotDigest { SHA256Hash() }
 
-    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
-        try replica.apply.state.lessor.renew(id, now: Self.now())
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> LeaseRenewal {
+        let ttl = try replica.apply.state.lessor.renew(id, now: Self.now())
+        return LeaseRenewal(ttl: ttl, hasCheckpoint: replica.apply.state.lessor.hasCheckpoint(id))
     }
 }
 
@@ -478,6 +517,7 @@ extension Chore {
         case .hashPassword(let password): return .passwordHash(authenticator.hash(password))
         case .checkPassword(let password, let hash): return .passwordMatches(PasswordHash.matches(password, hash))
         case .signToken(let subject): return .token(authenticator.sign(subject))
+        case .judgeToken(let token): return authenticator.judge(token)
         case .hashKV(let view, let revision):
             do throws(MVCCError) {
                 return .hashKV(.success(try view.hashKV(revision)))

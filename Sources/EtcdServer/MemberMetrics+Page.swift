@@ -35,18 +35,19 @@ extension MemberMetrics {
         page.gauge("etcd_server_is_leader", "1 on the leader, else 0.", raft.role == .leader ? 1 : 0)
         page.gauge("etcd_server_is_learner", "1 on a learner, else 0.", member.membership.isLocalLearner ? 1 : 0)
         page.counter("etcd_server_leader_changes_seen_total", "Changes of leader seen.", member.monitors.leaderChanges)
-        page.counter("etcd_server_learner_promote_successes", "Promotions of learners that succeeded here as leader.", 0)
+        page.counter("etcd_server_learner_promote_successes", "Promotions of learners that succeeded here as leader.", promotions)
         page.family(
             "etcd_server_learner_promote_failures", "counter", "Promotions of learners that failed here as leader.",
             promotionFailures.sorted { $0.key < $1.key }.map { ("Reason=\"\($0.key)\"", $0.value) })
-        page.counter("etcd_server_heartbeat_send_failures_total", "Heartbeats that the leader sent late; not counted.", 0)
-        page.gauge("etcd_server_snapshot_apply_in_progress_total", "1 while a received snapshot is applied.", 0)
+        page.counter("etcd_server_heartbeat_send_failures_total", "Heartbeats that the leader sent late.", lateHeartbeats)
+        page.gauge(
+            "etcd_server_snapshot_apply_in_progress_total", "1 while a received snapshot is applied.", member.replica.isInstalling ? 1 : 0)
         page.gauge("etcd_server_proposals_committed_total", "Proposals committed.", raft.commit)
         page.gauge("etcd_server_proposals_applied_total", "Proposals applied.", member.appliedIndex)
         page.gauge("etcd_server_proposals_pending", "Proposals under way.", proposalsPending)
         page.counter("etcd_server_proposals_failed_total", "Proposals that failed.", proposalsFailed)
         page.counter("etcd_server_slow_apply_total", "Requests that were slow to apply.", slowApplies)
-        page.counter("etcd_server_slow_read_indexes_total", "Read indexes that took long; not counted.", 0)
+        page.counter("etcd_server_slow_read_indexes_total", "Read indexes that took long.", slowBarriers)
         page.counter("etcd_server_read_indexes_failed_total", "Read indexes that failed.", failedBarriers)
         page.gauge(
             "etcd_server_quota_backend_bytes", "Quota of the backend, in bytes.",
@@ -57,7 +58,9 @@ extension MemberMetrics {
         page.family("etcd_server_id", "gauge", "Identifier of the member; always 1.", [("server_id=\"\(hexadecimal(member.memberID))\"", 1)])
         page.family(
             "etcd_server_feature_enabled", "gauge", "1 for a feature gate that is on, else 0.",
-            Self.featureGates.map { ("name=\"\($0.name)\",stage=\"\($0.stage)\"", $0.isOn ? 1 : 0) })
+            FeatureGate.allCases.map { gate in
+                ("name=\"\(gate.rawValue)\",stage=\"\(gate.maturity.rawValue)\"", member.configuration.featureGates.isEnabled(gate) ? 1 : 0)
+            })
         if let version = member.membership.clusterVersion {
             page.family(
                 "etcd_cluster_version", "gauge", "Version of the cluster; always 1.", [("cluster_version=\"\(version.minorDescription)\"", 1)])
@@ -78,7 +81,7 @@ extension MemberMetrics {
         page.histogram("etcd_server_request_duration_seconds", "Time from a request's arrival to its answer.", requests) {
             "success=\"\($0.succeeded)\",type=\"\($0.type.name)\""
         }
-        page.histogram("etcd_server_range_duration_seconds", "Time to read a range; counted, not timed.", ranges) { "success=\"\($0)\"" }
+        page.histogram("etcd_server_range_duration_seconds", "Time to read a range.", ranges) { "success=\"\($0)\"" }
         page.counter("etcd_debugging_server_lease_expired_total", "Leases that ran out.", leasesExpired)
         page.counter("etcd_debugging_lease_granted_total", "Leases granted.", leasesGranted)
         page.counter("etcd_debugging_lease_revoked_total", "Leases revoked.", leasesRevoked)
@@ -87,23 +90,24 @@ extension MemberMetrics {
     }
 
     private func disk(_ page: inout MetricPage, _ member: MemberLoop) {
-        page.histogram("etcd_disk_wal_fsync_duration_seconds", "Time of a sync of the WAL.", walFsync)
-        page.histogram("etcd_disk_wal_write_duration_seconds", "Time of a write to the WAL, its sync included.", walFsync)
+        let files = member.diskMeter.all
+        page.histogram("etcd_disk_wal_fsync_duration_seconds", "Time of a sync of the WAL.", files.walSync)
+        page.histogram("etcd_disk_wal_write_duration_seconds", "Time of a write to the WAL.", files.walWrite)
         page.gauge("etcd_disk_wal_write_bytes_total", "Bytes written to the WAL.", walBytes)
         page.histogram("etcd_disk_backend_commit_duration_seconds", "Time of a commit of the backend.", backendCommit)
-        let part = Histogram(start: 0.001, factor: 2, count: 14)
-        page.histogram("etcd_debugging_disk_backend_commit_rebalance_duration_seconds", "Time of rebalancing in a commit; not taken apart.", part)
-        page.histogram("etcd_debugging_disk_backend_commit_spill_duration_seconds", "Time of spilling in a commit; not taken apart.", part)
-        page.histogram("etcd_debugging_disk_backend_commit_write_duration_seconds", "Time of a commit, writing included.", backendCommit)
+        let commit = "etcd_debugging_disk_backend_commit_"
+        page.histogram(commit + "rebalance_duration_seconds", "Time of joining small pages in a commit.", commitRebalance)
+        page.histogram(commit + "spill_duration_seconds", "Time of cutting large pages in a commit.", commitSpill)
+        page.histogram(commit + "write_duration_seconds", "Time of writing and syncing in a commit.", commitWrite)
         page.histogram("etcd_disk_backend_defrag_duration_seconds", "Time of a defragmentation.", defragmentation)
-        page.histogram("etcd_disk_backend_snapshot_duration_seconds", "Time of a snapshot of the backend; not timed.", Histogram(start: 0.01, factor: 2, count: 17))
-        page.gauge("etcd_disk_defrag_inflight", "1 while a defragmentation is under way.", isDefragmenting ? 1 : 0)
-        page.histogram("etcd_debugging_snap_save_total_duration_seconds", "Time to save a snapshot.", snapshotSave)
-        page.histogram("etcd_debugging_snap_save_marshalling_duration_seconds", "Time to encode a snapshot; not taken apart.", part)
-        page.histogram("etcd_snap_fsync_duration_seconds", "Time to write and sync a snapshot file.", snapshotSave)
-        page.histogram("etcd_snap_db_fsync_duration_seconds", "Time to sync a received database.", part)
         page.histogram(
-            "etcd_snap_db_save_total_duration_seconds", "Time to receive and save a database.", Histogram(start: 0.1, factor: 2, count: 10))
+            "etcd_disk_backend_snapshot_duration_seconds", "Time of a snapshot of the backend, its transfer included.", backendSnapshot)
+        page.gauge("etcd_disk_defrag_inflight", "1 while a defragmentation is under way.", isDefragmenting ? 1 : 0)
+        page.histogram("etcd_debugging_snap_save_total_duration_seconds", "Time to save a snapshot.", files.snapshotTotal)
+        page.histogram("etcd_debugging_snap_save_marshalling_duration_seconds", "Time to encode a snapshot.", files.snapshotMarshalling)
+        page.histogram("etcd_snap_fsync_duration_seconds", "Time to write and sync a snapshot file.", files.snapshotWrite)
+        page.histogram("etcd_snap_db_fsync_duration_seconds", "Time to make a received database durable.", files.databaseSync)
+        page.histogram("etcd_snap_db_save_total_duration_seconds", "Time to receive and save a database.", files.databaseTotal)
     }
 
     private func store(_ page: inout MetricPage, _ member: MemberLoop) {
@@ -125,7 +129,7 @@ extension MemberMetrics {
         page.gauge("etcd_debugging_mvcc_watch_stream_total", "Watch streams.", member.lane.watches.streamCount)
         page.gauge("etcd_debugging_mvcc_watcher_total", "Watchers.", member.lane.watches.watcherCount)
         page.gauge("etcd_debugging_mvcc_slow_watcher_total", "Watchers that are behind.", member.lane.watches.slowCount)
-        page.gauge("etcd_debugging_mvcc_pending_events_total", "Events on their way to watchers; not counted.", 0)
+        page.gauge("etcd_debugging_mvcc_pending_events_total", "Events on their way to watchers.", member.lane.watches.pendingEvents)
         page.counter("etcd_debugging_mvcc_db_compaction_keys_total", "Rows that compactions removed.", member.replica.apply.compactedRows)
         page.gauge("etcd_debugging_mvcc_db_compaction_last", "When the last compaction ended, in seconds of 1970.", compactedAt)
         page.histogram("etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", "Time of a slice of compaction.", compactionPause)
@@ -135,9 +139,8 @@ extension MemberMetrics {
         let delivery = "etcd_debugging_server_watch_send_loop_"
         page.histogram(delivery + "watch_stream_duration_seconds", "Time to hand events to watchers.", watchDelivery)
         page.histogram(delivery + "watch_stream_duration_per_event_seconds", "The same, for each event.", watchDeliveryPerEvent)
-        let none = Histogram(start: 0.001, factor: 2, count: 14)
-        page.histogram(delivery + "control_stream_duration_seconds", "Time to answer requests on watch streams; no queue here.", none)
-        page.histogram(delivery + "progress_duration_seconds", "Time to send notices of progress; no queue here.", none)
+        page.histogram(delivery + "control_stream_duration_seconds", "Time to answer requests on watch streams.", watchControl)
+        page.histogram(delivery + "progress_duration_seconds", "Time to send due notices of progress.", watchProgress)
     }
 
     private func calls(_ page: inout MetricPage, _ member: MemberLoop) {
@@ -166,6 +169,10 @@ extension MemberMetrics {
                     ("grpc_code=\"\(code.name)\",\(labels(rpc))", Double(statistics.handled(rpc, code: code.rawValue)))
                 }
             })
+        if member.configuration.monitoring.extensiveMetrics {
+            for rpc in all { handling.prepare(rpc) }
+            page.histogram("grpc_server_handling_seconds", "Time from an RPC's beginning to its end.", handling, labels: labels)
+        }
         page.counter("etcd_network_client_grpc_sent_bytes_total", "Bytes sent to clients.", statistics.bytesSent)
         page.counter("etcd_network_client_grpc_received_bytes_total", "Bytes received from clients.", statistics.bytesReceived)
         page.family(
@@ -214,13 +221,6 @@ extension MemberMetrics {
     }
 
     private var swiftVersion: String { "swift6.3" }
-
-    private static let featureGates: [(name: String, stage: String, isOn: Bool)] = [
-        ("AllAlpha", "ALPHA", false), ("AllBeta", "BETA", false), ("CompactHashCheck", "ALPHA", false),
-        ("FastLeaseKeepAlive", "BETA", true), ("InitialCorruptCheck", "ALPHA", false), ("LeaseCheckpoint", "ALPHA", false),
-        ("LeaseCheckpointPersist", "ALPHA", false), ("PriorityRequest", "ALPHA", false), ("SetMemberLocalAddr", "ALPHA", false),
-        ("StopGRPCServiceOnDefrag", "ALPHA", false), ("TxnModeWriteWithSharedBuffer", "BETA", true),
-    ]
 }
 
 /// What the system says of this process.

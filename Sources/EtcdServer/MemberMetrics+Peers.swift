@@ -8,7 +8,9 @@ extension MemberMetrics {
     func note(_ measurement: PeerMeasurement) {
         switch measurement {
         case .roundTrip(let id, let seconds): roundTrips.observe(id, seconds)
-        case .snapshotSent(let id, let seconds): snapshotsSent.observe(id, seconds)
+        case .snapshotSent(let id, let seconds):
+            snapshotsSent.observe(id, seconds)
+            noteSnapshot(seconds: seconds)
         case .snapshotReceived(let id, let seconds): snapshotsReceived.observe(id, seconds)
         }
     }

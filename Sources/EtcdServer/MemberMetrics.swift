@@ -10,23 +10,29 @@ import Replica
 
 final class MemberMetrics {
     // Bounds as etcd's, so that dashboards and alerts fit.
-    /// Of a write with its sync: the log does both in one go.
-    var walFsync = Histogram(start: 0.001, factor: 2, count: 14)
     var walBytes: UInt64 = 0
-    var backendCommit = Histogram(start: 0.001, factor: 2, count: 14)
+    private(set) var backendCommit = Histogram(start: 0.001, factor: 2, count: 14)
     var defragmentation = Histogram(start: 0.1, factor: 2, count: 13)
-    var snapshotSave = Histogram(start: 0.001, factor: 2, count: 14)
+    private(set) var commitRebalance = Histogram(start: 0.001, factor: 2, count: 14)
+    private(set) var commitSpill = Histogram(start: 0.001, factor: 2, count: 14)
+    private(set) var commitWrite = Histogram(start: 0.001, factor: 2, count: 14)
+    private(set) var backendSnapshot = Histogram(start: 0.01, factor: 2, count: 17)
     var hash = Histogram(start: 0.01, factor: 2, count: 15)
     var hashAtRevision = Histogram(start: 0.01, factor: 2, count: 15)
     var compactionPause = Histogram(start: 1, factor: 2, count: 13)
     var indexCompactionPause = Histogram(start: 0.5, factor: 2, count: 14)
     var compactionTotal = Histogram(start: 100, factor: 2, count: 14)
     var leaseTTL = Histogram(start: 1, factor: 2, count: 24)
+    private(set) var watchControl = Histogram(start: 0.001, factor: 2, count: 14)
+    private(set) var watchProgress = Histogram(start: 0.001, factor: 2, count: 14)
     var watchDelivery = Histogram(start: 0.001, factor: 2, count: 14)
     var watchDeliveryPerEvent = Histogram(start: 0.001, factor: 2, count: 14)
     var apply = HistogramFamily<AppliedRequest>(Histogram(start: 0.0001, factor: 2, count: 20))
     var requests = HistogramFamily<FrontTally.Request>(Histogram(start: 0.001, factor: 2, count: 14))
     var ranges = HistogramFamily<Bool>(Histogram(start: 0.0001, factor: 2, count: 20))
+
+    /// With `--metrics extensive` alone; Prometheus' own bounds.
+    var handling = HistogramFamily<RPC>(Histogram(bounds: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]))
 
     var roundTrips = HistogramFamily<MemberID>(Histogram(start: 0.0001, factor: 2, count: 16))
     var snapshotsSent = HistogramFamily<MemberID>(Histogram(start: 0.1, factor: 2, count: 10))
@@ -39,6 +45,9 @@ final class MemberMetrics {
     var compactedAt: Double = 0
     var compactionBegun: Instant?
     var leasesExpired: UInt64 = 0
+    var lateHeartbeats: UInt64 = 0
+    private(set) var promotions: UInt64 = 0
+    private(set) var slowBarriers: UInt64 = 0
     var pages: UInt64 = 0
     private(set) var puts: UInt64 = 0
     private(set) var deletes: UInt64 = 0
@@ -54,21 +63,27 @@ final class MemberMetrics {
     let started = Date().timeIntervalSince1970
 
     /// Applies slower than this are counted, as etcd's default has it.
-    private static let slowApply = 0.1
+    private static let slowApplyNanoseconds: UInt64 = 100_000_000
 
-    /// What a turn has applied; its time is shared out evenly.
-    func note(_ applied: [AppliedRequest], seconds: Double) {
-        let each = seconds / Double(max(1, applied.count))
-        if each > Self.slowApply { slowApplies += UInt64(applied.count) }
+    func note(_ commit: CommitTimes) {
+        backendCommit.observe(commit.total)
+        commitRebalance.observe(commit.rebalance)
+        commitSpill.observe(commit.spill)
+        commitWrite.observe(commit.write)
+    }
+
+    /// What a turn has applied.
+    func note(_ applied: [(request: AppliedRequest, nanoseconds: UInt64)]) {
+        for one in applied where one.nanoseconds > Self.slowApplyNanoseconds { slowApplies += 1 }
         // Those that stand together are mostly alike.
         var start = 0
         while start < applied.count {
-            let request = applied[start]
+            let request = applied[start].request
             var end = start + 1
-            while end < applied.count, applied[end] == request { end += 1 }
+            while end < applied.count, applied[end].request == request { end += 1 }
             let times = UInt64(end - start)
+            apply.observe(request, applied[start..<end]) { Double($0.nanoseconds) / 1e9 }
             start = end
-            apply.observe(request, each, times: times)
             guard request.succeeded else { continue }
             switch request.kind {
             case .txn: transactions += times
@@ -93,14 +108,21 @@ final class MemberMetrics {
         }
     }
 
+    /// A snapshot for another member: the file stays pinned that long.
+    func noteSnapshot(seconds: Double) { backendSnapshot.observe(seconds) }
+
     func note(_ tally: FrontTally) {
         for request in tally.finished {
             requests.observe(request.request, Double(request.tookNanoseconds) / 1e9, times: request.times)
         }
-        rangesDone += tally.ranges
-        // A range has no clock of its own: only how many there were is true.
-        if tally.ranges > 0 { ranges.observe(true, 0, times: tally.ranges) }
-        if tally.failedRanges > 0 { ranges.observe(false, 0, times: tally.failedRanges) }
+        rangesDone += UInt64(tally.ranges.count)
+        if !tally.ranges.isEmpty { ranges.observe(true, tally.ranges) { Double($0) / 1e9 } }
+        if !tally.failedRanges.isEmpty { ranges.observe(false, tally.failedRanges) { Double($0) / 1e9 } }
+        for took in tally.watchControls { watchControl.observe(Double(took) / 1e9) }
+        for took in tally.watchProgress { watchProgress.observe(Double(took) / 1e9) }
+        for took in tally.snapshots { backendSnapshot.observe(Double(took) / 1e9) }
+        promotions += tally.promotions
+        slowBarriers += tally.slowBarriers
         leasesRenewed += tally.keepAlives
         failedBarriers += tally.failedBarriers
         for reason in tally.promotionFailures { promotionFailures[reason, default: 0] += 1 }

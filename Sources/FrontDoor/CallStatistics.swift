@@ -22,6 +22,9 @@ package final class CallStatistics {
     /// Clients choose the text: no more of them than this are kept apart.
     private static let clientsMax = 64
 
+    /// Hears how many nanoseconds each call took; nil where nobody wants to know.
+    package var handlingTook: ((RPC, UInt64) -> Void)?
+
     package final class Client {
         fileprivate(set) var unary: UInt64 = 0
         fileprivate(set) var streams: UInt64 = 0

@@ -39,7 +39,7 @@ package final class FrontDoor {
     private var connections: [ObjectIdentifier: HTTP2ServerHandler] = [:]
     private var dirty: [HTTP2ServerHandler] = []
     private let output = OutputBuffer()
-    private let clock: () -> Instant
+    let clock: () -> Instant
 
     package init(
         lane: FrontLane, settings: FrontDoorSettings, clock: @escaping () -> Instant, metrics: @escaping () -> String

@@ -48,7 +48,9 @@ final class GRPCApplication: HTTP2ServerApplication {
 
     private func start(_ stream: ServerStream, _ route: Route) {
         frontDoor.statistics.started(route.rpc, by: route.client)
-        stream.context = GRPCCall(route.rpc, stream, frontDoor.statistics, route.metadata)
+        let call = GRPCCall(route.rpc, stream, frontDoor.statistics, route.metadata)
+        if frontDoor.statistics.handlingTook != nil { call.timer = (frontDoor.clock, frontDoor.clock()) }
+        stream.context = call
     }
 
     private func refuse(_ stream: ServerStream) {
@@ -131,6 +133,8 @@ final class GRPCCall: ReplySink {
 
     private let statistics: CallStatistics
     private var isCounted = false
+    /// Where calls are timed: the clock, and when this one began.
+    var timer: (clock: () -> Instant, begun: Instant)?
 
     init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics, _ metadata: CallMetadata) {
         self.statistics = statistics
@@ -143,6 +147,7 @@ final class GRPCCall: ReplySink {
         guard !isCounted else { return }
         isCounted = true
         statistics.handled(rpc, code)
+        if let timer { statistics.handlingTook?(rpc, timer.clock().nanoseconds &- timer.begun.nanoseconds) }
     }
 
     var isOpen: Bool { stream.isOpen }

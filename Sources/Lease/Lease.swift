@@ -14,6 +14,10 @@ package struct Lease: Sendable, Equatable {
     package var keys: Set<Bytes> = []
     /// When the primary takes the lease for expired; nil on members that don't judge time.
     package var expiry: Instant?
+    /// When the primary looks next whether what is left should be told to the others.
+    var checkpointDue: Instant?
+    /// The primary has proposed to tell the others of less than the grant, and that is not applied yet.
+    var isCheckpointUnderWay = false
 
     package init(id: LeaseID, grantedTTL: Int64, checkpointedTTL: Int64 = 0) {
         self.id = id

@@ -19,16 +19,25 @@ package struct Lessor: Sendable {
     package static let ttlMax: Int64 = 9_000_000_000
     /// How many leases one look at the clock may report: 500 every half second is etcd's thousand a second.
     package static let expiredPerCheckMax = 500
+    /// How many leases one entry of the log tells of, as etcd.
+    package static let checkpointsPerBatchMax = 1000
+    /// How often a primary tells what is left, unless it is told otherwise.
+    package static let checkpointIntervalDefault: Duration = .seconds(300)
 
     /// Shorter grants are raised to this, in seconds: one and a half election timeouts, rounded up.
     package let minimumTTL: Int64
+    /// How often a primary tells the others what a lease has left; nil where it does not.
+    package let checkpointInterval: Duration?
     package private(set) var leases: [LeaseID: Lease] = [:]
     private var attachments: [Bytes: LeaseID] = [:]
     private var deadlines = DeadlineQueue()
+    /// Of leases with a `checkpointDue`; an entry whose time is another one is void.
+    private var checkpoints = DeadlineQueue()
     package private(set) var isPrimary = false
 
-    package init(minimumTTL: Int64) {
+    package init(minimumTTL: Int64, checkpointInterval: Duration? = nil) {
         self.minimumTTL = minimumTTL
+        self.checkpointInterval = checkpointInterval
     }
 
     // MARK: Granting and revoking
@@ -39,7 +48,10 @@ package struct Lessor: Sendable {
         if id == 0 { throw .notFound }
         if leases[id] != nil { throw .exists }
         var lease = Lease(id: id, grantedTTL: max(ttl, minimumTTL))
-        if isPrimary { schedule(&lease, from: now, extra: .zero) }
+        if isPrimary {
+            schedule(&lease, at: now + .seconds(lease.grantedTTL))
+            scheduleCheckpoint(&lease, now: now)
+        }
         leases[id] = lease
         return lease
     }
@@ -69,13 +81,17 @@ package struct Lessor: Sendable {
 
     // MARK: Time, on the primary
 
-    /// Starts judging time: every lease gets its full time again plus `extension`, so that none ends early.
+    /// Starts judging time: every lease gets its full time again plus `extension`, so that none ends early; or what the last
+    /// primary told was left, which was more than there is now.
     package mutating func promote(extension extra: Duration, now: Instant) {
         isPrimary = true
         deadlines = DeadlineQueue()
+        checkpoints = DeadlineQueue()
         for id in leases.keys.sorted() {
             guard var lease = leases[id] else { continue }
-            schedule(&lease, from: now, extra: extra)
+            (lease.expiry, lease.checkpointDue, lease.isCheckpointUnderWay) = (nil, nil, false)
+            schedule(&lease, at: now + .seconds(lease.effectiveTTL) + extra)
+            scheduleCheckpoint(&lease, now: now)
             leases[id] = lease
         }
     }
@@ -83,17 +99,23 @@ package struct Lessor: Sendable {
     package mutating func demote() {
         isPrimary = false
         deadlines = DeadlineQueue()
-        for id in leases.keys { leases[id]?.expiry = nil }
+        checkpoints = DeadlineQueue()
+        for id in leases.keys {
+            leases[id]?.expiry = nil
+            leases[id]?.checkpointDue = nil
+            leases[id]?.isCheckpointUnderWay = false
+        }
     }
 
+    /// Where `hasCheckpoint`, the others still know of less: the caller proposes a checkpoint of 0, or the next primary would
+    /// end the lease early.
     /// - Returns: the seconds the lease has from now on.
     package mutating func renew(_ id: LeaseID, now: Instant) throws(LeaseError) -> Int64 {
         guard isPrimary else { throw .notPrimary }
         guard var lease = leases[id] else { throw .notFound }
         // Already expired, its revocation on the way: a client must not be told otherwise.
         if let expiry = lease.expiry, expiry <= now { throw .notFound }
-        lease.checkpointedTTL = 0
-        schedule(&lease, from: now, extra: .zero)
+        schedule(&lease, at: now + .seconds(lease.grantedTTL))
         leases[id] = lease
         return lease.grantedTTL
     }
@@ -109,7 +131,7 @@ package struct Lessor: Sendable {
     package mutating func expired(now: Instant, retryAfter: Duration) -> [LeaseID] {
         guard isPrimary else { return [] }
         var ids: [LeaseID] = []
-        // A checkpoint queues a lease a second time, at its new and earlier deadline.
+        // One that was revoked and granted anew stands in the queue twice.
         var seen: Set<LeaseID> = []
         while ids.count < Self.expiredPerCheckMax, let next = deadlines.first, next.time <= now {
             deadlines.removeFirst()
@@ -125,25 +147,76 @@ package struct Lessor: Sendable {
         return ids
     }
 
-    private mutating func schedule(_ lease: inout Lease, from now: Instant, extra: Duration) {
+    private mutating func schedule(_ lease: inout Lease, at expiry: Instant) {
         let wasQueued = lease.expiry != nil
-        lease.expiry = now + .seconds(lease.effectiveTTL) + extra
+        lease.expiry = expiry
         // A queued lease is found at its old deadline and put back then: renewing costs no queue work.
-        if !wasQueued, let expiry = lease.expiry { deadlines.insert(expiry, lease.id) }
+        if !wasQueued { deadlines.insert(expiry, lease.id) }
     }
 
     // MARK: Checkpoints and loading
 
+    /// Takes note of what an entry of the log says is left. The primary itself goes on by its own deadline: the entry may
+    /// have been on its way for long. One that tells of less than there is, from a primary before this one, say, is followed
+    /// by the truth.
+    /// - Parameter remainingTTL: in seconds; 0 for all of the grant.
     /// - Returns: the lease as it should be stored, or nil if there is none.
     package mutating func checkpoint(_ id: LeaseID, remainingTTL: Int64, now: Instant) -> Lease? {
         guard var lease = leases[id] else { return nil }
-        lease.checkpointedTTL = remainingTTL
-        if isPrimary {
-            lease.expiry = now + .seconds(lease.effectiveTTL)
-            if let expiry = lease.expiry { deadlines.insert(expiry, id) }
+        lease.checkpointedTTL = max(0, remainingTTL)
+        if remainingTTL > 0 {
+            lease.isCheckpointUnderWay = false
+            if checkpointInterval != nil, let expiry = lease.expiry, expiry - now > .seconds(remainingTTL) {
+                lease.checkpointDue = now
+                checkpoints.insert(now, id)
+            }
         }
         leases[id] = lease
         return lease
+    }
+
+    /// Whether the members know of less than the whole grant, or soon will.
+    package func hasCheckpoint(_ id: LeaseID) -> Bool {
+        guard let lease = leases[id] else { return false }
+        return lease.checkpointedTTL > 0 || lease.isCheckpointUnderWay
+    }
+
+    /// What the primary should tell the others now: at most `checkpointsPerBatchMax`; ask again while there are as many.
+    /// - Returns: leases and the whole seconds they have left, rounded up so that none ends early; 0 for all of the grant.
+    package mutating func dueCheckpoints(now: Instant) -> [(id: LeaseID, remainingTTL: Int64)] {
+        guard isPrimary, checkpointInterval != nil else { return [] }
+        var due: [(id: LeaseID, remainingTTL: Int64)] = []
+        while due.count < Self.checkpointsPerBatchMax, let next = checkpoints.first, next.time <= now {
+            checkpoints.removeFirst()
+            guard var lease = leases[next.id], lease.checkpointDue == next.time, let expiry = lease.expiry else {
+                continue
+            }
+            lease.checkpointDue = nil
+            if expiry > now {
+                let left = expiry - now
+                let seconds = left.components.seconds + (left.components.attoseconds > 0 ? 1 : 0)
+                // One that was renewed a moment ago has nothing to tell yet.
+                if seconds < lease.grantedTTL {
+                    due.append((next.id, seconds))
+                    lease.isCheckpointUnderWay = true
+                } else if lease.checkpointedTTL > 0 {
+                    due.append((next.id, 0))
+                }
+                scheduleCheckpoint(&lease, now: now)
+            }
+            leases[next.id] = lease
+        }
+        return due
+    }
+
+    /// A lease whose time is over before the interval is needs no checkpoint.
+    private mutating func scheduleCheckpoint(_ lease: inout Lease, now: Instant) {
+        guard let checkpointInterval, lease.checkpointDue == nil, let expiry = lease.expiry else { return }
+        // A renewal may give it all of its grant again.
+        guard expiry - now > checkpointInterval || .seconds(lease.grantedTTL) > checkpointInterval else { return }
+        let due = now + checkpointInterval
+        lease.checkpointDue = due
+        checkpoints.insert(due, lease.id)
     }
 
     /// Takes in a lease from its row; before the keys are attached.

@@ -17,6 +17,12 @@ package struct Histogram: Sendable {
         counts = Array(repeating: 0, count: count + 1)
     }
 
+    /// With these bounds, which rise.
+    package init(bounds: [Double]) {
+        self.bounds = bounds
+        counts = Array(repeating: 0, count: bounds.count + 1)
+    }
+
     package mutating func observe(_ value: Double, times: UInt64 = 1) {
         var place = 0
         while place < bounds.count, value > bounds[place] { place += 1 }
@@ -51,6 +57,20 @@ package struct HistogramFamily<Key: Hashable & Sendable>: Sendable {
 
     package mutating func observe(_ key: Key, _ value: Double, times: UInt64 = 1) {
         members[key, default: empty].observe(value, times: times)
+    }
+
+    /// Observes what `values` says of each of the elements, all of one member.
+    package mutating func observe<Elements: Sequence>(
+        _ key: Key,
+        _ elements: Elements,
+        _ value: (Elements.Element) -> Double
+    ) {
+        for element in elements { members[key, default: empty].observe(value(element)) }
+    }
+
+    /// A member that is shown before anything was observed.
+    package mutating func prepare(_ key: Key) {
+        if members[key] == nil { members[key] = empty }
     }
 
     func sorted(_ labels: (Key) -> String) -> [(labels: String, histogram: Histogram)] {

@@ -20,7 +20,7 @@ package struct ReplicaOutbox: Sendable {
     package var barriers: [(BarrierID, BarrierOutcome)] = []
     package var events: [StateEvent] = []
     package var changes: [StoreRevision] = []
-    package var applied: [AppliedRequest] = []
+    package var applied: [(request: AppliedRequest, nanoseconds: UInt64)] = []
     package var raftLines: [RaftLogLine] = []
     package var status: RaftBasicStatus?
     package var droppedProposals = 0
@@ -89,6 +89,9 @@ package struct CompactReplica: ~Copyable {
         committedIndex = self.apply.appliedIndex
         self.configuration = configuration
     }
+
+    /// A leader's snapshot is on its way into the state's place.
+    package var isInstalling: Bool { !installing.isEmpty }
 
     /// More is to be done than one turn does: call `process` again soon.
     package var hasMore: Bool { !waiting.isEmpty }
@@ -175,6 +178,7 @@ package struct CompactReplica: ~Copyable {
         // What a new state brings waits until the host has heard that it is one: its watchers must be told what lies between.
         while budget > 0, !waiting.isEmpty, installing.isEmpty, outbox.snapshotInstalled == nil {
             let committed = waiting.removeFirst()
+            apply.beginsApplying()
             for entry in committed.entries {
                 let change = try apply.apply(entry, now: now)
                 if let change {

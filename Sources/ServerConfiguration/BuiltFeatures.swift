@@ -5,7 +5,9 @@ import ServerLog
 
 package enum BuiltFeatures {
     /// Gates that have an effect, or need none.
-    private static let built: Set<FeatureGate> = [.initialCorruptCheck, .compactHashCheck, .allBeta]
+    private static let built: Set<FeatureGate> = [
+        .initialCorruptCheck, .compactHashCheck, .leaseCheckpoint, .leaseCheckpointPersist, .allBeta,
+    ]
 
     static let notBuiltYet = "not built yet in this version of etcd in Swift"
 
@@ -32,7 +34,9 @@ package enum BuiltFeatures {
             // TLS
             changed("client-cert-file"), changed("client-key-file"),
             // Observation
-            changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
+            changed("enable-pprof"),
+            // Spans would need an exporter for OTLP, and there is none here.
+            changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),
             changed("distributed-tracing-sampling-rate"),
             asked("log-rotation-config-json", "compress") { configuration in
@@ -40,7 +44,6 @@ package enum BuiltFeatures {
                     && (try? LogRotation(json: configuration.logging.rotationJSON))?.compress == true
             },
             changed("warning-apply-duration"), changed("warning-unary-request-duration"),
-            asked("metrics", "extensive") { $0.monitoring.extensiveMetrics },
             // Storage
             changed("backend-batch-limit"), changed("backend-bbolt-freelist-type"), changed("compaction-batch-limit"),
             changed("compaction-sleep-interval"), changed("bootstrap-defrag-threshold-megabytes"),

@@ -135,6 +135,8 @@ extension FlagTable {
             .unsafe,
             "Never force data to the disk; a power failure loses data."
         ),
+        // For tests: five minutes are too long to wait for.
+        .init("lease-checkpoint-interval", .duration(\.storage.leaseCheckpointInterval), .hidden, file: .none, ""),
         .init("config-file", .configFile, .hidden, file: .none, "File with all settings."),
         .init("version", .version, .hidden, file: .none, "Print the version."),
     ]

@@ -1,5 +1,5 @@
 // All flags of the server, in the order of the help text. The set, the defaults and the file keys are etcd 3.7's;
-// `cluster-version-ceiling` is the one flag of our own.
+// `cluster-version-ceiling` is the one flag of our own, `lease-checkpoint-interval` one for tests alone.
 
 enum FlagTable {
     static let all: [FlagDefinition] =

@@ -155,6 +155,8 @@ package struct StorageConfiguration: Sendable, Equatable {
     package var bootstrapDefragThresholdMegabytes: UInt64 = 0
     package var memoryLock = false
     package var unsafeNoFsync = false
+    /// How often a leader tells what leases have left, where the gate LeaseCheckpoint is on.
+    package var leaseCheckpointInterval = GoDuration.minutes(5)
 
     package static let defaultQuotaBytes: Int64 = 2 << 30
     /// Above this a warning is logged at start.

@@ -39,14 +39,23 @@ extension StateMachine {
     }
 
     mutating func applyCheckpoints(_ request: LeaseCheckpointRequest, now: Instant) -> Reply {
+        let keeps = limits.keepsCheckpoints(membership.clusterVersion)
         for checkpoint in request.checkpoints {
             guard let lease = lessor.checkpoint(checkpoint.id, remainingTTL: checkpoint.remainingTTL, now: now) else { continue }
-            // Versions before 3.6 do not keep what is left.
-            if (membership.clusterVersion ?? SemanticVersion(3, 5)) >= SemanticVersion(3, 6) {
+            // That all is left again is stored in any case: a row from the time of a higher version may say less, and the row
+            // of a lease without a checkpoint is what every version stores.
+            if keeps || lease.checkpointedTTL == 0 {
                 backend.put(.lease, key: Lease.rowKey(lease.id), value: lease.rowValue)
             }
         }
         return Reply(revision: store.currentRevision)
+    }
+}
+
+extension StateMachineLimits {
+    /// Whether the file holds what leases have left: in clusters of 3.6 on; in older ones where it is asked for.
+    func keepsCheckpoints(_ clusterVersion: SemanticVersion?) -> Bool {
+        persistsLeaseCheckpoints || (clusterVersion ?? SemanticVersion(3, 5)) >= SemanticVersion(3, 6)
     }
 }
 

@@ -23,9 +23,13 @@ extension StateMachine {
         _ reader: ReadTransaction, clusterID: ClusterID, localID: MemberID, minimumTTL: Int64, limits: StateMachineLimits
     ) throws(StateLoadError) -> StateMachine {
         let meta = try onFile { () throws(BBoltError) in try StoredMeta(reader) }
-        var lessor = Lessor(minimumTTL: minimumTTL)
+        let membership = try loadMembership(reader, clusterID, localID)
+        var lessor = Lessor(minimumTTL: minimumTTL, checkpointInterval: limits.leaseCheckpointInterval)
+        let keepsCheckpoints = limits.keepsCheckpoints(membership.clusterVersion)
         for (key, value) in try rows(of: .lease, reader) {
-            guard let lease = try? Lease(row: value) else { throw .malformedRow(bucket: "lease", key: "\(key)") }
+            guard var lease = try? Lease(row: value) else { throw .malformedRow(bucket: "lease", key: "\(key)") }
+            // A row from another time may tell of less than there is.
+            if !keepsCheckpoints { lease.checkpointedTTL = 0 }
             lessor.load(lease)
         }
         // Leases before keys: an attachment needs its lease.
@@ -36,7 +40,6 @@ extension StateMachine {
             throw .store(error)
         }
         let auth = try loadAuth(reader)
-        let membership = try loadMembership(reader, clusterID, localID)
         var alarms: [AlarmMember] = []
         for (key, _) in try rows(of: .alarm, reader) {
             guard let alarm = try? AlarmMember(decoding: key) else { throw .malformedRow(bucket: "alarm", key: "\(key)") }

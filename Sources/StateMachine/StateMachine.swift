@@ -187,9 +187,18 @@ package struct StateMachineLimits: Sendable {
     package var learnersMax: Int
     /// Whether compactions tell what they begin with, so that it can be hashed.
     package var showsCompactions: Bool
+    /// How often a leader tells what leases have left; nil where it does not.
+    package var leaseCheckpointInterval: Duration?
+    /// Whether that is kept in the file in clusters before 3.6, too.
+    package var persistsLeaseCheckpoints: Bool
 
-    package init(quotaBytes: UInt64, learnersMax: Int, showsCompactions: Bool = false) {
+    package init(
+        quotaBytes: UInt64, learnersMax: Int, showsCompactions: Bool = false, leaseCheckpointInterval: Duration? = nil,
+        persistsLeaseCheckpoints: Bool = false
+    ) {
         self.showsCompactions = showsCompactions
+        self.leaseCheckpointInterval = leaseCheckpointInterval
+        self.persistsLeaseCheckpoints = persistsLeaseCheckpoints
         self.quotaBytes = quotaBytes
         self.learnersMax = learnersMax
     }

@@ -3,6 +3,12 @@
 import Foundation
 import SwiftASN1
 
+/// The list itself.
+package enum RevocationList {
+    /// The revoked serial numbers of a list in PEM or DER, as big-endian bytes without leading zeros.
+    package static func serials(in bytes: [UInt8]) throws -> Set<[UInt8]> { try RevocationFile.parse(bytes) }
+}
+
 /// The list's file, read anew when it changes. Confined to one event loop.
 final class RevocationFile {
     private let path: String

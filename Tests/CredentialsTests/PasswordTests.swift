@@ -1,8 +1,9 @@
 // Password hashes: Go's texts, ours, and texts that are none.
 
 import Base
-import Credentials
 import Testing
+
+@testable import Credentials
 
 @Suite("Password hashes")
 struct PasswordTests {
@@ -26,11 +27,34 @@ struct PasswordTests {
         }
     }
 
-    @Test("a password too long or with a zero byte is refused")
+    @Test("a password too long is refused")
     func refused() throws {
-        #expect(throws: PasswordHash.Failure.tooLong) { try PasswordHash.hash(String(repeating: "x", count: 73), cost: 4) }
-        #expect(throws: PasswordHash.Failure.zeroByte) { try PasswordHash.hash("a\0b", cost: 4) }
+        #expect(throws: PasswordHash.Failure.tooLong) {
+            try PasswordHash.hash(String(repeating: "x", count: 73), cost: 4)
+        }
+    }
+
+    @Test("a zero byte is a byte like others, as Go has it")
+    func zeroBytes() throws {
+        let hash = try PasswordHash.hash("a\0b", cost: 4)
+        #expect(PasswordHash.matches("a\0b", hash))
+        for other in ["a", "a\0c", "a\0", "ab", "a\0b\0"] {
+            #expect(!PasswordHash.matches(other, hash), "\(other.debugDescription)")
+        }
         #expect(!PasswordHash.matches("a\0b", try PasswordHash.hash("a", cost: 4)))
+    }
+
+    @Test("what computes those is the library's function, wherever both can be asked")
+    func sameAsTheLibrary() throws {
+        for password in ["", "a", "a longer password", "p\u{e4}ss", String(repeating: "z", count: 72)] {
+            for cost in UInt64(4)...5 {
+                let hash = try PasswordHash.hash(password, cost: cost).array
+                let setting = Array("$2b".utf8) + hash[3...]
+                #expect(PasswordHash.computeHere(Array(password.utf8), setting: setting) == setting)
+            }
+        }
+        // The first digits of pi behind the point.
+        #expect(Blowfish.fractionOfPi(words: 4) == [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344])
     }
 
     @Test("texts that are no hash match nothing")

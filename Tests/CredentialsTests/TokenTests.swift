@@ -6,7 +6,9 @@ import Credentials
 import Crypto
 import CryptoExtras
 import Foundation
+import SwiftASN1
 import Testing
+import X509
 
 @Suite("Signed tokens")
 struct TokenTests {
@@ -113,6 +115,33 @@ struct TokenTests {
         let claims = #"{"username":"u","revision":1}"#
         #expect(tokens.verify(token(claims), now: 1) != nil)
         for header in [#"{"alg":"none"}"#, #"{"alg":"HS384"}"#, "{}", ""] { #expect(tokens.verify(token(claims, header: header), now: 1) == nil) }
+    }
+
+    @Test("a certificate stands for the key in it, where a key is asked for in public")
+    func certificates() throws {
+        func certificate(_ key: Certificate.PrivateKey, _ algorithm: Certificate.SignatureAlgorithm) throws -> [UInt8] {
+            let name = try DistinguishedName { CommonName("tokens") }
+            let made = try Certificate(
+                version: .v3, serialNumber: .init(), publicKey: key.publicKey, notValidBefore: Date(timeIntervalSince1970: 0),
+                notValidAfter: Date(timeIntervalSince1970: 1), issuer: name, subject: name,
+                signatureAlgorithm: algorithm, extensions: Certificate.Extensions(), issuerPrivateKey: key)
+            return Array(try made.serializeAsPEM().pemString.utf8)
+        }
+        let (rsa, p256) = (try _RSA.Signing.PrivateKey(keySize: .bits2048), P256.Signing.PrivateKey())
+        let subject = AuthSubject(user: "u", revision: 1)
+        for (method, key, text) in [
+            ("RS256", Certificate.PrivateKey(rsa), rsa.pemRepresentation), ("PS384", Certificate.PrivateKey(rsa), rsa.pemRepresentation),
+            ("ES256", Certificate.PrivateKey(p256), p256.pemRepresentation),
+        ] {
+            let file = try certificate(key, method == "ES256" ? .ecdsaWithSHA256 : .sha256WithRSAEncryption)
+            let signer = try SignedTokens(method: method, lifetimeSeconds: 10, publicKey: file, privateKey: Array(text.utf8))
+            let judge = try SignedTokens(method: method, lifetimeSeconds: nil, publicKey: file, privateKey: nil)
+            #expect(judge.verify(try signer.sign(subject, now: 0), now: 1)?.subject == subject)
+        }
+        // One of another algorithm is no key.
+        #expect(throws: TokenOptionError.self) {
+            try SignedTokens(method: "ES256", lifetimeSeconds: nil, publicKey: try certificate(Certificate.PrivateKey(rsa), .sha256WithRSAEncryption), privateKey: nil)
+        }
     }
 
     @Test("options as etcd reads them")

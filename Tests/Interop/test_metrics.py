@@ -1,8 +1,14 @@
-"""The page of /metrics, read by Prometheus' own parser, against what Go etcd 3.7.1 shows."""
+"""The page of /metrics, read by Prometheus' own parser, against what Go etcd 3.7.1 shows, and what a running 3.5.1 counts."""
 
+import json
+import threading
+import time
+import urllib.request
 from pathlib import Path
 
+import grpc
 import harness
+from cluster import Cluster
 from prometheus_client.parser import text_string_to_metric_families
 from test_golden import golden
 from harness import b64
@@ -82,3 +88,172 @@ def test_figures_move(member):
     assert value("etcd_disk_wal_fsync_duration_seconds_count") > 3
     assert value("etcd_debugging_mvcc_keys_total") == 1
     assert value("etcd_server_client_requests_total", type="unary") >= 1
+
+
+def samples(member):
+    """Every sample of the page by name and labels."""
+    with urllib.request.urlopen(f"http://{member.endpoint}/metrics", timeout=10) as response:
+        page = response.read().decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page) for sample in family.samples
+    }
+
+
+def total(found, name, **labels):
+    return sum(
+        value for (one, its), value in found.items()
+        if one == name and all(dict(its).get(label) == text for label, text in labels.items()))
+
+
+def script(member):
+    """The same for both kinds: a little of everything, each by way of etcdctl or the gateway."""
+    live(member)
+    member.post("/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": "5", "alarm": "NOSPACE"})
+    for number in range(30):
+        member.put(f"k{number}", "x" * 100)
+    ask = [
+        json.dumps({"create_request": {"key": b64("w"), "progress_notify": True}}).encode(),
+        json.dumps({"create_request": {"key": b64("k1"), "start_revision": "3"}}).encode(),
+    ]
+    answered = threading.Event()
+
+    def watch():
+        request = urllib.request.Request(f"http://{member.endpoint}/v3/watch", data=b"\n".join(ask))
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                for line in response:
+                    if b"events" in line and b64("w").encode() in line:
+                        return answered.set()
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    deadline = time.monotonic() + 15
+    while not answered.is_set() and time.monotonic() < deadline:
+        member.put("w", "1")
+        answered.wait(0.1)
+    thread.join(20)
+    assert answered.is_set()
+    member.post("/v3/lease/grant", {"TTL": "200", "ID": "9"})
+    member.post("/v3/lease/keepalive", {"ID": "9"})
+    member.post("/v3/lease/grant", {"TTL": "1", "ID": "8"})
+    deadline = time.monotonic() + 20
+    while total(samples(member), "etcd_debugging_server_lease_expired_total") == 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    harness.etcdctl(member, "snapshot", "save", str(member.directory.parent / f"{member.directory.name}.saved"))
+    member.post("/v3/kv/range", {"key": b64("k"), "range_end": b64("l"), "serializable": True})
+    # The file is written ten times a second.
+    deadline = time.monotonic() + 10
+    before = total(samples(member), "etcd_disk_backend_commit_duration_seconds_count")
+    member.put("last", "1")
+    while total(samples(member), "etcd_disk_backend_commit_duration_seconds_count") == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+# Go counts what it does inside, or what is not the same there: its runtime and its connections, how often it looked.
+NOT_COMPARED = ("go_", "promhttp_", "process_", "os_", "etcd_network_", "etcd_debugging_store_")
+
+
+def test_what_moves_in_go_moves_here(tmp_path):
+    """The same script on both: every family that both have and that Go moved, ours moved, too."""
+    extra = ["--snapshot-count", "10", "--experimental-watch-progress-notify-interval", "100ms"]
+    ours_extra = ["--snapshot-count", "10", "--watch-progress-notify-interval", "100ms"]
+    moved = {}
+    with harness.Member(tmp_path / "go", program=harness.go_program("etcd"), extra=extra + ["--metrics", "extensive"]) as go, \
+            harness.Member(tmp_path / "ours", extra=ours_extra + ["--metrics", "extensive"]) as ours:
+        for kind, member in (("go", go), ("ours", ours)):
+            before = samples(member)
+            script(member)
+            after = samples(member)
+            names = {name for name, _ in after}
+            moved[kind] = {
+                name for name in names if not name.endswith(("_bucket", "_created")) and total(after, name) != total(before, name)
+            }
+            moved[kind + " has"] = names
+            if kind == "ours":
+                check_figures(before, after)
+    lacking = sorted(
+        name for name in moved["go"] & moved["ours has"] - moved["ours"] if not name.startswith(NOT_COMPARED))
+    assert not lacking, lacking
+
+
+def check_figures(before, after):
+    """What was once only there by name."""
+    def more(name, **labels):
+        return total(after, name, **labels) - total(before, name, **labels)
+
+    assert more("etcd_server_range_duration_seconds_sum") > 0
+    # The sync is no part of the write.
+    assert 0 < more("etcd_disk_wal_write_duration_seconds_sum")
+    assert more("etcd_disk_wal_write_duration_seconds_count") >= 30
+    for phase in ("rebalance", "spill", "write"):
+        name = f"etcd_debugging_disk_backend_commit_{phase}_duration_seconds"
+        assert more(f"{name}_count") == more("etcd_disk_backend_commit_duration_seconds_count") > 0
+        assert more(f"{name}_sum") > 0
+    assert more("etcd_debugging_snap_save_marshalling_duration_seconds_sum") > 0
+    assert more("etcd_snap_fsync_duration_seconds_count") == more("etcd_debugging_snap_save_total_duration_seconds_count") > 0
+    assert more("etcd_disk_backend_snapshot_duration_seconds_count") == 1
+    assert more("etcd_debugging_server_watch_send_loop_control_stream_duration_seconds_count") >= 2
+    assert more("etcd_server_apply_duration_seconds_count", op="Put", success="true") >= 30
+    assert more("grpc_server_handling_seconds_count", grpc_method="Range", grpc_type="unary", grpc_service="etcdserverpb.KV") >= 1
+    assert total(after, "process_max_fds") >= total(after, "process_open_fds") > 3
+    for name in ("resident_memory_bytes", "virtual_memory_bytes", "virtual_memory_max_bytes", "start_time_seconds"):
+        assert total(after, f"process_{name}") > 0
+
+
+def test_basic_metrics_time_no_calls(member):
+    assert not any(name.startswith("grpc_server_handling") for name, _ in samples(member))
+
+
+def test_what_only_clusters_count(tmp_path):
+    """Promotions."""
+    with Cluster(tmp_path, kinds=("ours",)) as cluster:
+        leader = cluster.members[0]
+        learner = cluster.add("ours", learner=True)
+        number = cluster.id(learner) if wait_started(learner) else 0
+        deadline = time.monotonic() + 20
+        while harness.etcdctl(leader, "member", "promote", format(number, "x"), check=False).returncode:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert total(samples(leader), "etcd_server_learner_promote_successes_total") == 1
+
+
+def wait_started(member, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if member.request("/v3/maintenance/status", b"{}", timeout=3)[0] == 200:
+                return True
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError("the learner does not serve")
+
+
+def test_events_that_a_client_does_not_take(member):
+    """They are pending, and no more once the client is gone."""
+    channel = grpc.insecure_channel(member.endpoint)
+    stream = channel.stream_stream("/etcdserverpb.Watch/Watch")
+    # create_request {key "p"}
+    requests = iter([bytes([0x0A, 0x03, 0x0A, 0x01]) + b"p"])
+    gate = threading.Event()
+
+    def feed():
+        yield from requests
+        gate.wait(60)
+
+    call = stream(feed())
+    assert next(call)
+    deadline = time.monotonic() + 30
+    while total(samples(member), "etcd_debugging_mvcc_pending_events_total") == 0:
+        assert time.monotonic() < deadline
+        member.put("p", "x" * 200_000)
+    gate.set()
+    call.cancel()
+    channel.close()
+    deadline = time.monotonic() + 10
+    while total(samples(member), "etcd_debugging_mvcc_pending_events_total") != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -106,4 +106,140 @@ struct LessorTests {
             }
         }
     }
+
+    // MARK: Checkpoints
+
+    @Test("a primary tells what is left once an interval, rounded up, and its own deadline stays")
+    func checkpoints() throws {
+        var lessor = Lessor(minimumTTL: 2, checkpointInterval: .seconds(300))
+        lessor.promote(extension: .zero, now: start)
+        _ = try lessor.grant(1, ttl: 1000, now: start)
+        _ = try lessor.grant(2, ttl: 300, now: start)
+        #expect(lessor.dueCheckpoints(now: after(299)).isEmpty)
+        let due = lessor.dueCheckpoints(now: after(300) + .milliseconds(1))
+        #expect(due.map(\.id) == [1])
+        #expect(due.map(\.remainingTTL) == [700])
+        // The entry takes its time: the primary's deadline does not move.
+        #expect(lessor.checkpoint(1, remainingTTL: 700, now: after(310))?.checkpointedTTL == 700)
+        #expect(lessor.remainingTTL(1, now: after(310)) == 690)
+        #expect(lessor.dueCheckpoints(now: after(599)).isEmpty)
+        #expect(lessor.dueCheckpoints(now: after(601)).map(\.remainingTTL) == [399])
+        #expect(lessor.expired(now: after(999), retryAfter: .seconds(1)) == [2])
+        #expect(lessor.expired(now: after(1000), retryAfter: .seconds(1)) == [1, 2])
+    }
+
+    @Test("without an interval nothing is told")
+    func noCheckpoints() throws {
+        var lessor = Lessor(minimumTTL: 2)
+        lessor.promote(extension: .zero, now: start)
+        _ = try lessor.grant(1, ttl: 1000, now: start)
+        #expect(lessor.dueCheckpoints(now: after(900)).isEmpty)
+    }
+
+    @Test("checkpoints come in batches")
+    func checkpointBatches() throws {
+        var lessor = Lessor(minimumTTL: 2, checkpointInterval: .seconds(10))
+        lessor.promote(extension: .zero, now: start)
+        for id in LeaseID(1)...2500 { _ = try lessor.grant(id, ttl: 100, now: start) }
+        let batches = (0..<3).map { _ in lessor.dueCheckpoints(now: after(11)).count }
+        #expect(batches == [1000, 1000, 500])
+        #expect(lessor.dueCheckpoints(now: after(11)).isEmpty)
+    }
+
+    @Test("a lease renewed after a checkpoint, applied or under way, must be told anew")
+    func renewalAfterCheckpoint() throws {
+        var lessor = Lessor(minimumTTL: 2, checkpointInterval: .seconds(10))
+        lessor.promote(extension: .zero, now: start)
+        _ = try lessor.grant(1, ttl: 100, now: start)
+        _ = try lessor.renew(1, now: after(5))
+        #expect(!lessor.hasCheckpoint(1))
+        #expect(lessor.dueCheckpoints(now: after(10)).map(\.remainingTTL) == [95])
+        // Under way: whoever is promised a hundred seconds now must have them under the next primary, too.
+        #expect(lessor.hasCheckpoint(1))
+        _ = lessor.checkpoint(1, remainingTTL: 95, now: after(11))
+        #expect(try lessor.renew(1, now: after(11)) == 100)
+        #expect(lessor.hasCheckpoint(1))
+        _ = lessor.checkpoint(1, remainingTTL: 0, now: after(12))
+        #expect(!lessor.hasCheckpoint(1))
+        lessor.demote()
+        lessor.promote(extension: .seconds(1), now: after(20))
+        #expect(lessor.remainingTTL(1, now: after(20)) == 101)
+    }
+
+    @Test("an entry that tells of less than there is gets corrected")
+    func staleCheckpoint() throws {
+        var lessor = Lessor(minimumTTL: 2, checkpointInterval: .seconds(300))
+        lessor.promote(extension: .zero, now: start)
+        _ = try lessor.grant(1, ttl: 1000, now: start)
+        _ = lessor.checkpoint(1, remainingTTL: 50, now: after(100))
+        #expect(lessor.dueCheckpoints(now: after(100)).map(\.remainingTTL) == [900])
+        _ = lessor.checkpoint(1, remainingTTL: 900, now: after(101))
+        _ = try lessor.renew(1, now: after(102))
+        _ = lessor.checkpoint(1, remainingTTL: 50, now: after(102))
+        #expect(lessor.dueCheckpoints(now: after(102)).map(\.remainingTTL) == [0])
+    }
+
+    @Test(
+        "over random checkpoints, renewals and changes of the primary no lease ends before a client was told it would"
+    )
+    func checkpointModel() throws {
+        for seed in UInt64(1)...20 {
+            var random = SeededRandom(seed: seed)
+            // Two members with one log; entries are applied by both, late.
+            var members = [
+                Lessor(minimumTTL: 1, checkpointInterval: .seconds(7)),
+                Lessor(minimumTTL: 1, checkpointInterval: .seconds(7)),
+            ]
+            var log: [(id: LeaseID, remainingTTL: Int64, promise: Instant?)] = []
+            var promised: [LeaseID: Instant] = [:]
+            var (now, primary) = (start, 0)
+            members[primary].promote(extension: .zero, now: now)
+            func applyAll() {
+                for entry in log {
+                    for index in members.indices {
+                        _ = members[index].checkpoint(entry.id, remainingTTL: entry.remainingTTL, now: now)
+                    }
+                    if let promise = entry.promise { promised[entry.id] = promise }
+                }
+                log = []
+            }
+            for id in LeaseID(1)...5 {
+                let ttl = Int64.random(in: 5...60, using: &random)
+                for index in members.indices { _ = try members[index].grant(id, ttl: ttl, now: now) }
+                promised[id] = now + .seconds(ttl)
+            }
+            for _ in 0..<3000 {
+                switch Int.random(in: 0..<8, using: &random) {
+                case 0..<2: log += members[primary].dueCheckpoints(now: now).map { ($0.id, $0.remainingTTL, nil) }
+                case 2..<4:
+                    let id = LeaseID.random(in: 1...5, using: &random)
+                    guard let ttl = try? members[primary].renew(id, now: now) else { break }
+                    if members[primary].hasCheckpoint(id) {
+                        log.append((id, 0, now + .seconds(ttl)))
+                    } else {
+                        promised[id] = now + .seconds(ttl)
+                    }
+                case 4: applyAll()
+                case 5 where Int.random(in: 0..<10, using: &random) == 0:
+                    // What was not committed is lost with its primary.
+                    if Bool.random(using: &random) { applyAll() } else { log = [] }
+                    members[primary].demote()
+                    primary = 1 - primary
+                    members[primary].promote(extension: .seconds(1), now: now)
+                default:
+                    now = now + .milliseconds(Int.random(in: 0...900, using: &random))
+                    for id in members[primary].expired(now: now, retryAfter: .zero) {
+                        #expect((promised[id] ?? start) <= now, "seed \(seed): lease \(id) ends early")
+                        applyAll()
+                        let ttl = Int64.random(in: 5...60, using: &random)
+                        for index in members.indices {
+                            _ = try members[index].revoke(id)
+                            _ = try members[index].grant(id, ttl: ttl, now: now)
+                        }
+                        promised[id] = now + .seconds(ttl)
+                    }
+                }
+            }
+        }
+    }
 }

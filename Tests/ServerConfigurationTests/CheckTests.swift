@@ -97,7 +97,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--feature-gates", "LeaseCheckpoint=true"], "--feature-gates (one of those that are not built)"),
+        (["--feature-gates", "PriorityRequest=true"], "--feature-gates (one of those that are not built)"),
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
         (["--listen-client-http-urls", "http://127.0.0.1:1"], "--listen-client-http-urls"),

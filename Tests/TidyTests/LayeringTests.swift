@@ -37,7 +37,9 @@ struct LayeringTests {
         "CCrypt": (8, []),
         "CResolver": (8, []),
         "ServiceLookup": (8, ["CResolver"]),
-        "Credentials": (8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl"]),
+        "Credentials": (
+            8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl", "SwiftASN1", "X509"]
+        ),
         "HTTP2": (8, ["Base", "CNGHTTP2", "CZlib", "NIOCore"]),
         "PeerTransport": (
             8,

@@ -5,6 +5,14 @@
 package import Base
 import FileIO
 
+/// Where a commit has got to; whoever hears of it may have a clock.
+package enum CommitPhase: Sendable {
+    case begun
+    case rebalanced
+    case spilled
+    case durable
+}
+
 package final class WriteTransaction {
     private let database: Database
     let source: PageSource
@@ -49,18 +57,23 @@ package final class WriteTransaction {
 
     /// Makes the changes durable; when it returns, they survive a power cut. After an error the file takes no more
     /// writes: what is on disk is the last state that was committed.
-    package func commit() throws(BBoltError) {
+    /// - Parameter reached: called at the end of each phase.
+    package func commit(reached: (CommitPhase) -> Void = { _ in }) throws(BBoltError) {
         precondition(!isDone, "a transaction is committed once")
         isDone = true
+        reached(.begun)
         do throws(BBoltError) {
             try rootBucket.rebalance()
+            reached(.rebalanced)
             try rootBucket.spill()
+            reached(.spilled)
             let freelistPage = storeFreelist()
             let meta = Meta(
                 pageSize: source.meta.pageSize, root: rootBucket.root.page, rootSequence: rootBucket.sequence,
                 freelist: freelistPage, highWater: highWater, transaction: id)
             try database.write(dirty, meta: meta)
             try database.finishWrite(meta: meta, freelist: freelist)
+            reached(.durable)
         } catch {
             database.failWrite()
             throw error

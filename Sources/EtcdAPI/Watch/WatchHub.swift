@@ -41,6 +41,9 @@ package final class WatchHub {
     /// Watchers that are behind.
     package var slowCount: Int { watcherCount - table.count }
 
+    /// Events for clients that have not taken all they were sent yet.
+    package var pendingEvents: Int { streams.values.reduce(0) { $0 + $1.pendingEvents } }
+
     private var current: Int64 { lane.member.view.latestRevision }
 
     // MARK: Streams
@@ -48,6 +51,8 @@ package final class WatchHub {
     /// One message of a client on its stream.
     package func received(_ request: WatchRequest, _ metadata: CallMetadata, _ sink: any ReplySink) {
         guard let stream = stream(of: sink, metadata) else { return }
+        let begun = lane.clock()
+        defer { lane.tally.watchControls.append(lane.clock().nanoseconds &- begun.nanoseconds) }
         switch request {
         case .create(let create): self.create(create, on: stream)
         case .cancel(let id): cancel(id, on: stream)
@@ -186,6 +191,7 @@ package final class WatchHub {
             return close(stream, EtcdError(code: .dataLoss, message: "the previous value of a watched key cannot be read"))
         }
         eventsSent += UInt64(watcher.pending.count)
+        stream.notePending(watcher.pending.count)
         watcher.isIdle = false
         send(head, tail, to: watcher)
     }
@@ -300,6 +306,7 @@ package final class WatchHub {
         watcher.next = part.next
         if !part.ends.isEmpty {
             eventsSent += UInt64(part.ends.count)
+            stream.notePending(part.ends.count)
             watcher.isIdle = false
             send(lane.header(part.next - 1), EventTail(bytes: part.events, ends: part.ends), to: watcher)
             if stream.sink.queuedBytes > WatchStream.queuedBytesMax { block(stream) }
@@ -320,6 +327,8 @@ package final class WatchHub {
         let revision = current
         for stream in streams.values where stream.nextProgress <= now {
             stream.nextProgress = now + stream.progressInterval
+            let begun = lane.clock()
+            defer { lane.tally.watchProgress.append(lane.clock().nanoseconds &- begun.nanoseconds) }
             for watcher in stream.inOrder where watcher.wantsProgress {
                 if watcher.isIdle, watcher.place == .synced, watcher.startRevision <= revision {
                     send(WatchResponse(watchID: watcher.id), revision: revision, to: stream)

@@ -75,6 +75,8 @@ final class WatchStream {
     var owesProgress = false
     var nextProgress: Instant
     let progressInterval: Duration
+    /// Events sent since all that was sent had left.
+    private var sentSinceDrained = 0
 
     init(_ sink: any ReplySink, _ metadata: CallMetadata, progressInterval: Duration, now: Instant) {
         self.sink = sink
@@ -92,6 +94,14 @@ final class WatchStream {
         defer { nextID += 1 }
         return nextID
     }
+
+    /// Before events are sent.
+    func notePending(_ count: Int) {
+        if sink.queuedBytes == 0 { sentSinceDrained = 0 }
+        sentSinceDrained += count
+    }
+
+    var pendingEvents: Int { sink.queuedBytes == 0 ? 0 : sentSinceDrained }
 
     /// Whether every watcher has heard all there was up to `revision`.
     func isSynced(at revision: Int64) -> Bool {

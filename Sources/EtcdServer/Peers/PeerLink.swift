@@ -62,8 +62,10 @@ final class PeerLink: PeerTransportDelegate {
 
     func openSnapshotSink(for message: Message) throws -> any SnapshotSink {
         snapshotsReceived += 1
-        let (index, serial, directory) = (message.snapshot?.metadata.index ?? 0, snapshotsReceived, member.configuration.snapshotDirectory)
-        return SnapshotFileSink(pool: pool, eventLoop: member.eventLoop) {
+        let (index, serial, directory) = (
+            message.snapshot?.metadata.index ?? 0, snapshotsReceived, member.configuration.snapshotDirectory
+        )
+        return SnapshotFileSink(pool: pool, eventLoop: member.eventLoop, meter: member.diskMeter) {
             try SnapshotReceiver(POSIXFileSystem(), directory: directory, index: index, number: serial)
         }
     }

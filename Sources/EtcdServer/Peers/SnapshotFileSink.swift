@@ -1,6 +1,7 @@
 // The database of an incoming snapshot on its way to the disk. Disks are slow: each step runs in a pool of threads.
 
 import Base
+import Dispatch
 import FileIO
 import NIOCore
 import NIOPosix
@@ -18,14 +19,22 @@ final class SnapshotFileSink: SnapshotSink {
     private let pool: NIOThreadPool
     private let loop: any EventLoop
     private let shared = Shared()
+    private let meter: DiskMeter
+    private let begun = DispatchTime.now().uptimeNanoseconds
     /// The last step; each begins after the one before, and not at all if that failed.
     private var last: EventLoopFuture<Void>
 
     /// - Parameters:
     ///   - pool: has been started.
     ///   - open: makes the file; runs in `pool`.
-    init(pool: NIOThreadPool, eventLoop: any EventLoop, open: @escaping @Sendable () throws -> SnapshotReceiver) {
+    init(
+        pool: NIOThreadPool,
+        eventLoop: any EventLoop,
+        meter: DiskMeter,
+        open: @escaping @Sendable () throws -> SnapshotReceiver
+    ) {
         self.pool = pool
+        self.meter = meter
         loop = eventLoop
         last = eventLoop.makeSucceededVoidFuture()
         then { shared in
@@ -42,8 +51,11 @@ final class SnapshotFileSink: SnapshotSink {
     }
 
     func finish() -> EventLoopFuture<Void> {
-        then { shared in
+        then { [meter, begun] shared in
+            let finishing = DispatchTime.now().uptimeNanoseconds
             try shared.receiver.withLock { (held: inout sending SnapshotReceiver?) in try held.take()?.finish() }
+            let now = DispatchTime.now().uptimeNanoseconds
+            meter.received(finishing: now - finishing, total: now - begun)
         }
     }
 

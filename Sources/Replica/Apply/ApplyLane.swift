@@ -15,8 +15,8 @@ package struct ApplyOutbox: Sendable {
     /// What happened to the keys, in order.
     package var changes: [StoreRevision] = []
     package var batches: [SealedBatch] = []
-    /// What was applied and whether it succeeded, for the figures.
-    package var applied: [AppliedRequest] = []
+    /// What was applied, whether it succeeded and how long it took in nanoseconds, for the figures.
+    package var applied: [(request: AppliedRequest, nanoseconds: UInt64)] = []
     /// Changes of raft's configuration, in the order in which raft must hear of them.
     package var removesLocalMember = false
     /// Requests to have everything in the file, now fulfilled; the reader shows at least what they asked for.
@@ -47,6 +47,9 @@ package struct ApplyLane: ~Copyable {
     package var state: StateMachine
     package var outbox = ApplyOutbox()
     private let localPrefix: UInt64
+    /// The host's clock, for figures alone; without one everything takes no time.
+    package var clock: (@Sendable () -> Instant)?
+    private var lastApplied = Instant(nanoseconds: 0)
     /// Set while a leader's snapshot is on its way into the state's place.
     package private(set) var isReplaced = false
     private var flushWaiters: [(token: UInt64, batch: BatchNumber)] = []
@@ -61,6 +64,18 @@ package struct ApplyLane: ~Copyable {
 
     package var appliedIndex: LogIndex { state.appliedIndex }
 
+    /// Before the first of entries that follow each other.
+    package mutating func beginsApplying() {
+        if let clock { lastApplied = clock() }
+    }
+
+    private mutating func timeSinceLast() -> UInt64 {
+        guard let clock else { return 0 }
+        let now = clock()
+        defer { lastApplied = now }
+        return now.nanoseconds &- lastApplied.nanoseconds
+    }
+
     /// Applies one entry.
     /// - Returns: a change of raft's configuration that raft must hear of before it goes on.
     package mutating func apply(_ entry: Entry, now: Instant) throws(StateMachineFailure) -> ConfChangeV2? {
@@ -68,7 +83,7 @@ package struct ApplyLane: ~Copyable {
         if !applied.events.isEmpty { outbox.events += applied.events }
         if let changes = applied.changes { outbox.changes.append(changes) }
         if applied.removesLocalMember { outbox.removesLocalMember = true }
-        if let reply = applied.reply { outbox.applied.append(AppliedRequest(reply)) }
+        if let reply = applied.reply { outbox.applied.append((AppliedRequest(reply), timeSinceLast())) }
         if let reply = applied.reply, reply.requestID >> 48 == localPrefix {
             if reply.awaitsCompaction != nil, case .success = reply.outcome {
                 compactionWaiters.append(reply)

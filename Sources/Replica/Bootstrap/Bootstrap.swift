@@ -352,7 +352,9 @@ package struct Bootstrap {
             state = try StateMachine.load(
                 committer.beginRead(), clusterID: clusterID, localID: localID, minimumTTL: settings.minimumLeaseTTL,
                 limits: StateMachineLimits(
-                    quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax, showsCompactions: settings.showsCompactions))
+                    quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax, showsCompactions: settings.showsCompactions,
+                    leaseCheckpointInterval: settings.leaseCheckpointInterval,
+                    persistsLeaseCheckpoints: settings.persistsLeaseCheckpoints))
         } catch {
             throw BootstrapError("failed to recover from \(settings.databasePath): \(error)")
         }

@@ -29,6 +29,8 @@ package struct BootstrapSettings: Sendable {
     package var logSegmentSizeBytes: UInt64?
     /// See `StateMachineLimits`.
     package var showsCompactions = false
+    package var leaseCheckpointInterval: Duration?
+    package var persistsLeaseCheckpoints = false
     /// For tests; nil for etcd's.
     package var databaseGrowStepBytes: UInt64?
 

@@ -42,14 +42,18 @@ package struct CommitLane: ~Copyable {
     }
 
     /// One write transaction for all batches that stand together.
-    package mutating func receive(_ requests: [CommitRequest]) throws(BBoltError) -> [CommitReply] {
+    /// - Parameter reached: called at the end of each phase of each commit.
+    package mutating func receive(
+        _ requests: [CommitRequest],
+        reached: (CommitPhase) -> Void = { _ in }
+    ) throws(BBoltError) -> [CommitReply] {
         var replies: [CommitReply] = []
         var batches: [SealedBatch] = []
         for request in requests {
             switch request {
             case .commit(let batch): batches.append(batch)
             case .defragment(let id):
-                if !batches.isEmpty { replies.append(.committed(try committer.commit(batches))) }
+                if !batches.isEmpty { replies.append(.committed(try committer.commit(batches, reached: reached))) }
                 batches = []
                 do throws(BBoltError) {
                     replies.append(.defragmented(id, try committer.defragment()))
@@ -58,7 +62,7 @@ package struct CommitLane: ~Copyable {
                     replies.append(.defragmentationFailed(id, error))
                 }
             case .pin(let token):
-                let result = try committer.commit(batches)
+                let result = try committer.commit(batches, reached: reached)
                 if !batches.isEmpty { replies.append(.committed(result)) }
                 batches = []
                 replies.append(.pinned(token, result))
@@ -69,7 +73,7 @@ package struct CommitLane: ~Copyable {
                 replies.append(.installed(snapshot, try committer.commit([])))
             }
         }
-        if !batches.isEmpty { replies.append(.committed(try committer.commit(batches))) }
+        if !batches.isEmpty { replies.append(.committed(try committer.commit(batches, reached: reached))) }
         return replies
     }
 

@@ -58,15 +58,18 @@ final class SimulatedFront: MemberState {
 
     func activeSince(_ id: MemberID) -> Instant? { nil }
 
-    func renewLease(_ id: LeaseID) throws(LeaseError) -> Int64 {
+    func renewLease(_ id: LeaseID) throws(LeaseError) -> LeaseRenewal {
         let now = clock()
-        return alive(try member.replica?.apply.state.lessor.renew(id, now: now))
+        let ttl = alive(try member.replica?.apply.state.lessor.renew(id, now: now))
+        return LeaseRenewal(ttl: ttl, hasCheckpoint: lessor.hasCheckpoint(id))
     }
 
     // MARK: Nobody logs in
 
     var isAuthEnabled: Bool { false }
     var tokenKind: TokenKind { .none }
+    func isTokenJudged(_ token: String) -> Bool { true }
+    func tokenJudged(_ token: String, _ subject: AuthSubject?, expiry: Double?) {}
     func newTokenPrefix() -> String { "" }
     func identify(_ metadata: CallMetadata) throws(EtcdError) -> AuthSubject? { nil }
     func isRangePermitted(_ user: String, _ range: KeyRange) -> Bool { true }
