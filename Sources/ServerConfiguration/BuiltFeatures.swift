@@ -31,8 +31,6 @@ package enum BuiltFeatures {
         [
             // Discovery
             changed("discovery-keepalive-time"), changed("discovery-keepalive-timeout"), changed("discovery-fallback"),
-            // TLS
-            changed("client-cert-file"), changed("client-key-file"),
             // Observation
             changed("enable-pprof"), changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
             changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),
@@ -53,8 +51,6 @@ package enum BuiltFeatures {
                     !built.contains(gate) && configuration.featureGates.isEnabled(gate) != gate.isOnByDefault
                 }
             },
-            // Listeners
-            changed("listen-client-http-urls"), changed("socket-reuse-port"), changed("socket-reuse-address"),
         ]
 
     /// A row for a flag that must keep its default.
