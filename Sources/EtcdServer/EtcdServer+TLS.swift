@@ -1,7 +1,6 @@
 // TLS of the member's ports: what both have in common, and the client port's.
 
 import Base
-import FrontDoor
 import NIOCore
 import ServerConfiguration
 import ServerLog
@@ -62,10 +61,11 @@ extension EtcdServer {
         let listen = configuration.listen
         guard
             let (tls, _) = try certificates(
-                configuration.security.client, port: "client", urls: listen.clientURLs, others: listen.metricsURLs,
+                configuration.security.client, port: "client", urls: listen.clientURLs,
+                others: listen.clientHTTPURLs + listen.metricsURLs,
                 flags: "--cert-file, --key-file")
         else { return nil }
-        for url in listen.clientURLs where !url.isTLS {
+        for url in listen.clientURLs + listen.clientHTTPURLs where !url.isTLS {
             logger.warn(
                 "scheme is http or unix while key and cert files are present; ignoring key and cert files",
                 [.string("client-url", url.description)])
@@ -76,27 +76,5 @@ extension EtcdServer {
             }
         }
         return listening(tls)
-    }
-
-    /// Prepares a connection of the client port; on the member's loop.
-    static func prepare(
-        _ channel: any Channel, _ door: FrontDoor, _ tls: ServerTLS?, _ logger: ServerLogger
-    ) throws {
-        let sniffer = ProtocolSniffer(door)
-        if let tls {
-            let remote = channel.remoteAddress.map(Self.describe) ?? ""
-            try tls.secure(
-                channel, named: { [weak sniffer] name in sniffer?.certificateName = name },
-                rejected: { reason in
-                    logger.warn(
-                        "rejected connection on client endpoint",
-                        [.string("remote-addr", remote), .string("server-name", ""), .error(reason)])
-                })
-        }
-        try channel.pipeline.syncOperations.addHandler(sniffer)
-    }
-
-    private static func describe(_ address: SocketAddress) -> String {
-        "\(address.ipAddress ?? address.pathname ?? ""):\(address.port ?? 0)"
     }
 }

@@ -37,8 +37,8 @@ package final class EtcdServer {
     let logger: ServerLogger
     private let group: MultiThreadedEventLoopGroup
     let loop: any EventLoop
-    private var member: NIOLoopBound<MemberLoop>?
-    private var listeners: [any Channel] = []
+    private(set) var member: NIOLoopBound<MemberLoop>?
+    var listeners: [any Channel] = []
     private var peerListeners: [any Channel] = []
     private let whenRemoved: @Sendable () -> Void
 
@@ -298,32 +298,7 @@ package final class EtcdServer {
 
     // MARK: Listeners
 
-    private func bindClients(_ tls: NIOLoopBound<ServerTLS>?) throws {
-        guard let member else { return }
-        for url in configuration.listen.clientURLs + configuration.listen.metricsURLs {
-            listeners.append(try bind(clientBootstrap(member, tls, isTLS: url.isTLS), url))
-        }
-    }
-
-    private func clientBootstrap(
-        _ member: NIOLoopBound<MemberLoop>, _ tls: NIOLoopBound<ServerTLS>?, isTLS: Bool
-    ) -> ServerBootstrap {
-        let logger = logger
-        return ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            // Connections wait in the backlog until the member serves.
-            .serverChannelOption(.autoRead, value: false)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try Self.prepare(channel, member.value.door, isTLS ? tls?.value : nil, logger)
-                }
-            }
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
-    }
-
-    private func bind(_ bootstrap: ServerBootstrap, _ url: EndpointURL) throws -> any Channel {
+    func bind(_ bootstrap: ServerBootstrap, _ url: EndpointURL) throws -> any Channel {
         do {
             if url.isSocket { return try bootstrap.bind(unixDomainSocketPath: url.socketPath, cleanupExistingSocketFile: true).wait() }
             guard let port = Int(url.port) else { throw ServerStartError(description: "missing port in address \(url)") }
@@ -346,6 +321,7 @@ package final class EtcdServer {
                     channel.eventLoop.makeCompletedFuture { try door.value.open(channel, isSecure: isSecure) }
                 }
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            if configuration.listen.reusePort { _ = bootstrap.serverChannelOption(.socketOption(.so_reuseport), value: 1) }
             peerListeners.append(try bind(bootstrap, url))
         }
     }
@@ -485,6 +461,8 @@ extension FrontDoorSettings {
                 keepaliveTimeout: TimeAmount(requests.keepAliveTimeout)),
             servesGateway: requests.enableGRPCGateway, corsOrigins: Set(configuration.security.cors),
             hostNames: Set(configuration.security.hostWhitelist))
+        commandLine = CommandLine.arguments
+        openFilesMax = UInt64(OpenFiles.limit ?? 0)
     }
 }
 

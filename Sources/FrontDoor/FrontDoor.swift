@@ -13,6 +13,10 @@ package struct FrontDoorSettings: Sendable {
     package var corsOrigins: Set<String>
     /// Host names that plain HTTP may be addressed to; "*" for all.
     package var hostNames: Set<String>
+    /// For the page of variables.
+    package var commandLine: [String] = []
+    /// For the page of variables.
+    package var openFilesMax: UInt64 = 0
 
     package init(http2: HTTP2ServerSettings, servesGateway: Bool, corsOrigins: Set<String>, hostNames: Set<String>) {
         self.http2 = http2
@@ -62,8 +66,8 @@ package final class FrontDoor {
     }
 
     /// - Parameter certificateName: the common name of the client's verified certificate.
-    func makeHTTP2Handler(certificateName: String? = nil) -> HTTP2ServerHandler {
-        let application = GRPCApplication(self, certificateName: certificateName)
+    func makeHTTP2Handler(certificateName: String? = nil, traffic: PortTraffic) -> HTTP2ServerHandler {
+        let application = GRPCApplication(self, certificateName: certificateName, traffic: traffic)
         let handler = HTTP2ServerHandler(application: application, settings: settings.http2, output: output)
         // Lets go when the connection ends, as the application does.
         handler.whenDirty = { [self] handler in

@@ -8,6 +8,7 @@ import HTTP2
 final class GRPCApplication: HTTP2ServerApplication {
     private let frontDoor: FrontDoor
     private let certificateName: String?
+    private let traffic: PortTraffic
     /// The connection's handler, which owns this.
     var connection: ObjectIdentifier?
     /// What the head of the last call meant: most calls of a connection have the same.
@@ -20,13 +21,18 @@ final class GRPCApplication: HTTP2ServerApplication {
         let client: CallStatistics.Client
     }
 
-    init(_ frontDoor: FrontDoor, certificateName: String?) {
+    init(_ frontDoor: FrontDoor, certificateName: String?, traffic: PortTraffic) {
         self.frontDoor = frontDoor
         self.certificateName = certificateName
+        self.traffic = traffic
     }
 
     func started(_ stream: ServerStream) {
         if let route, route.head === stream.head { return start(stream, route) }
+        guard traffic.servesGRPC else {
+            return stream.respond(
+                status: 404, headers: [("content-type", "text/plain; charset=utf-8")], body: Bytes("404 page not found\n"))
+        }
         guard let rpc = RPC(path: stream.head.path) else { return refuse(stream) }
         var metadata = CallMetadata(certificateName: certificateName)
         var clientVersion: String?
@@ -106,11 +112,17 @@ final class GRPCApplication: HTTP2ServerApplication {
     func httpRequest(_ stream: ServerStream, body: Bytes) {
         frontDoor.messages &+= 1
         let head = stream.head
+        guard traffic.servesHTTP else {
+            let type = head["content-type"] ?? ""
+            return stream.respond(
+                status: 415, headers: [("content-type", "text/plain; charset=utf-8")],
+                body: Bytes("invalid gRPC request content-type \"\(type)\""))
+        }
         let request = HTTPRequest(
             method: head.method, uri: head.path, host: head.authority, fields: head.fields, body: body)
         let responder = StreamResponder(stream)
         stream.context = responder
-        HTTPRouter(frontDoor).handle(request, responder)
+        HTTPRouter(frontDoor, traffic).handle(request, responder)
     }
 
     func burstEnded() {

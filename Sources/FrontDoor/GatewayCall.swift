@@ -12,6 +12,9 @@ final class GatewayCall: ReplySink {
     private var message: Bytes?
     private var isStreaming = false
     private var isDone = false
+    private var asked = 0
+    private var answered = 0
+    private var isEnding = false
 
     private init(_ rpc: RPC, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
         self.rpc = rpc
@@ -20,7 +23,8 @@ final class GatewayCall: ReplySink {
     }
 
     static func start(
-        _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)]
+        _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)],
+        valueBytesMax: Int
     ) {
         guard let rpc = RPC(gatewayPath: request.path) else {
             return fail(GatewayJSON.unknownPath, responder, cors)
@@ -30,39 +34,29 @@ final class GatewayCall: ReplySink {
                 501, [("content-type", "application/json")] + cors,
                 GatewayJSON.errorBody(EtcdError(code: .unimplemented, message: "Method Not Allowed")))
         }
-        if rpc.definition.streaming == .bidirectional { return startStream(rpc, request, lane, responder, cors) }
+        if rpc.definition.streaming == .bidirectional {
+            let stream = GatewayStream(
+                rpc, request, lane, GatewayCall(rpc, responder, cors), valueBytesMax: valueBytesMax)
+            stream.receive(request.body)
+            return stream.requestsEnded()
+        }
         let message: Bytes
         do throws(EtcdError) {
             message = try GatewayJSON.request(body: request.body, of: rpc)
         } catch {
             return fail(error, responder, cors)
         }
-        var metadata = CallMetadata(isGateway: true)
-        metadata.setToken(from: request)
-        lane.call(rpc, message, metadata, GatewayCall(rpc, responder, cors))
+        lane.call(rpc, message, CallMetadata(gateway: request), GatewayCall(rpc, responder, cors))
     }
 
-    /// The body of a stream holds one request after the other; their answers are lines.
-    private static func startStream(
-        _ rpc: RPC, _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)]
-    ) {
-        let call = GatewayCall(rpc, responder, cors)
-        var metadata = CallMetadata(isGateway: true)
-        metadata.setToken(from: request)
-        var scanner = JSONScanner(request.body)
-        do throws(EtcdError) {
-            while true {
-                let value: Bytes?
-                do throws(JSONScanError) { value = try scanner.next() } catch { throw GatewayJSON.failure(error) }
-                guard let value else { break }
-                let message = try GatewayJSON.request(value: value, of: rpc)
-                if rpc == .watch { lane.watch(message, metadata, call) } else { lane.keepAlive(message, metadata, call) }
-            }
-            // Watches go on until the client leaves.
-            if rpc != .watch { call.finish(nil) }
-        } catch {
-            call.finish(error)
-        }
+    /// A stream whose requests are still to come; nil if the request is for something else.
+    static func open(
+        _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)],
+        valueBytesMax: Int
+    ) -> GatewayStream? {
+        guard request.method == "POST", let rpc = RPC(gatewayPath: request.path), rpc.definition.streaming == .bidirectional
+        else { return nil }
+        return GatewayStream(rpc, request, lane, GatewayCall(rpc, responder, cors), valueBytesMax: valueBytesMax)
     }
 
     private static func fail(_ error: EtcdError, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
@@ -73,9 +67,9 @@ final class GatewayCall: ReplySink {
     // MARK: Replies
 
     var isOpen: Bool { !isDone && responder.isOpen }
-    var queuedBytes: Int { 0 }
+    var queuedBytes: Int { responder.queuedBytes }
 
-    func whenWritable(_ body: @escaping () -> Void) { body() }
+    func whenWritable(_ body: @escaping () -> Void) { responder.whenWritable(body) }
 
     func whenEnded(_ body: @escaping () -> Void) {
         responder.whenClosed { [unowned self] in
@@ -97,6 +91,18 @@ final class GatewayCall: ReplySink {
         } catch {
             finish(error)
         }
+        answered += 1
+        if isEnding, answered >= asked { finish(nil) }
+    }
+
+    // A renewal that the leader answers comes after the body's end: the stream stays open for it.
+
+    func noteRequest() { asked += 1 }
+
+    /// No more requests will come, and each is answered once.
+    func finishWhenAnswered() {
+        isEnding = true
+        if answered >= asked { finish(nil) }
     }
 
     private func startStream() {
@@ -127,7 +133,9 @@ final class GatewayCall: ReplySink {
 }
 
 extension CallMetadata {
-    fileprivate mutating func setToken(from request: HTTPRequest) {
+    /// Of a request that came through the gateway.
+    init(gateway request: HTTPRequest) {
+        self.init(isGateway: true)
         token = request["authorization"].map(Self.token(inField:))
     }
 }

@@ -11,40 +11,64 @@ final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let frontDoor: FrontDoor
+    private let router: HTTPRouter
+    private let guardian: SlowRequestGuard
     private var head: HTTPRequestHead?
     private var body = ByteBuffer()
     private var isTooLarge = false
+    /// The gateway's stream that the present request's body belongs to.
+    private var stream: GatewayStream?
     private static let bodyBytesMax = 16 << 20
 
-    init(_ frontDoor: FrontDoor) {
+    init(_ frontDoor: FrontDoor, _ router: HTTPRouter, _ guardian: SlowRequestGuard) {
         self.frontDoor = frontDoor
+        self.router = router
+        self.guardian = guardian
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head(let head):
-            self.head = head
-            body.clear()
-            isTooLarge = false
+        case .head(let head): begin(head, context)
         case .body(var part):
-            if body.readableBytes + part.readableBytes > Self.bodyBytesMax {
+            if let stream {
+                frontDoor.burstBegins()
+                stream.receive(Bytes(Array(part.readableBytesView)))
+            } else if body.readableBytes + part.readableBytes > Self.bodyBytesMax {
                 isTooLarge = true
             } else {
                 body.writeBuffer(&part)
             }
-        case .end:
-            guard let head else { return }
-            self.head = nil
-            let responder = HTTP1Responder(context, head)
-            if isTooLarge { return responder.text(413, "request body too large\n") }
-            let request = HTTPRequest(
-                method: head.method.rawValue, uri: head.uri, host: head.headers.first(name: "host") ?? "",
-                fields: head.headers.map { ($0.name, $0.value) }, body: Bytes(Array(body.readableBytesView)))
-            body.clear()
-            frontDoor.burstBegins()
-            frontDoor.messages &+= 1
-            HTTPRouter(frontDoor).handle(request, responder)
+        case .end: end(context)
         }
+    }
+
+    private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        self.head = head
+        body.clear()
+        isTooLarge = false
+        stream = router.openStream(HTTPRequest(head), HTTP1Responder(context, head))
+        guard stream != nil else { return }
+        // Its body may take as long as the client likes.
+        guardian.requestArrived()
+        frontDoor.messages &+= 1
+    }
+
+    private func end(_ context: ChannelHandlerContext) {
+        guard let head else { return }
+        self.head = nil
+        guardian.requestArrived()
+        if let stream {
+            self.stream = nil
+            frontDoor.burstBegins()
+            return stream.requestsEnded()
+        }
+        let responder = HTTP1Responder(context, head)
+        if isTooLarge { return responder.text(413, "request body too large\n") }
+        let request = HTTPRequest(head, body: Bytes(Array(body.readableBytesView)))
+        body.clear()
+        frontDoor.burstBegins()
+        frontDoor.messages &+= 1
+        router.handle(request, responder)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -57,17 +81,30 @@ final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler {
     }
 }
 
+extension HTTPRequest {
+    init(_ head: HTTPRequestHead, body: Bytes = Bytes()) {
+        self.init(
+            method: head.method.rawValue, uri: head.uri, host: head.headers.first(name: "host") ?? "",
+            fields: head.headers.map { ($0.name, $0.value) }, body: body)
+    }
+}
+
 /// Answers on an HTTP/1 connection; from its event loop.
 final class HTTP1Responder: HTTPResponder {
     private let channel: any Channel
     private let head: HTTPRequestHead
+    private let unsent: UnsentBytes
     private var isEnded = false
     private var closeCallback: (() -> Void)?
 
     init(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
         channel = context.channel
+        unsent = UnsentBytes(context.channel)
         self.head = head
     }
+
+    var queuedBytes: Int { unsent.count }
+    func whenWritable(_ body: @escaping () -> Void) { unsent.whenWritable(body) }
 
     var isOpen: Bool { !isEnded && channel.isActive }
 
@@ -82,7 +119,7 @@ final class HTTP1Responder: HTTPResponder {
         guard head.method != .HEAD else { return }
         var buffer = channel.allocator.buffer(capacity: bytes.count)
         bytes.withUnsafeBytes { _ = buffer.writeBytes($0) }
-        channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(buffer)), promise: nil)
+        unsent.write(HTTPServerResponsePart.body(.byteBuffer(buffer)), size: bytes.count)
     }
 
     func whenClosed(_ body: @escaping () -> Void) {
@@ -94,6 +131,7 @@ final class HTTP1Responder: HTTPResponder {
     private func closed() {
         let callback = closeCallback
         closeCallback = nil
+        unsent.forget()
         callback?()
     }
 
@@ -101,6 +139,7 @@ final class HTTP1Responder: HTTPResponder {
         guard !isEnded else { return }
         isEnded = true
         closeCallback = nil
+        unsent.forget()
         if head.isKeepAlive {
             channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
         } else {
@@ -128,8 +167,9 @@ final class StreamResponder: HTTPResponder {
         callback?()
     }
 
-
     var isOpen: Bool { stream.isOpen }
+    var queuedBytes: Int { stream.queuedBytes }
+    func whenWritable(_ body: @escaping () -> Void) { stream.whenWritable(body) }
 
     func start(status: Int, _ fields: [(String, String)]) { stream.startHTTP(status: status, headers: fields) }
     func write(_ bytes: Bytes) { stream.sendHTTP(bytes) }

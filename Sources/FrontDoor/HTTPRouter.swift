@@ -3,6 +3,7 @@
 import Base
 import EtcdAPI
 import EtcdWire
+import HTTP2
 import Membership
 import MVCC
 import Raft
@@ -36,6 +37,10 @@ protocol HTTPResponder: AnyObject {
     func start(status: Int, _ fields: [(String, String)])
     func write(_ bytes: Bytes)
     func end()
+    /// What was written and the client's connection has not taken yet.
+    var queuedBytes: Int { get }
+    /// Runs `body` once when the queue has drained; never if the client goes away before.
+    func whenWritable(_ body: @escaping () -> Void)
     /// Runs `body` once if the client goes away before the end.
     func whenClosed(_ body: @escaping () -> Void)
 }
@@ -55,12 +60,31 @@ extension HTTPResponder {
 
 struct HTTPRouter {
     private let frontDoor: FrontDoor
+    private let traffic: PortTraffic
     private var lane: FrontLane { frontDoor.lane }
     private var member: any MemberState { lane.memberState }
 
-    init(_ frontDoor: FrontDoor) {
+    init(_ frontDoor: FrontDoor, _ traffic: PortTraffic) {
         self.frontDoor = frontDoor
+        self.traffic = traffic
     }
+
+    /// How large one request of the gateway may be: base64 and field names take about twice a message's own size.
+    var valueBytesMax: Int { 2 * frontDoor.settings.http2.messageBytesMax }
+
+    /// The gateway's stream that a request begins, before its body has come; nil if it begins none.
+    func openStream(_ request: HTTPRequest, _ responder: any HTTPResponder) -> GatewayStream? {
+        guard isGatewayRequest(request) else { return nil }
+        return GatewayCall.open(request, lane, responder, corsFields(request), valueBytesMax: valueBytesMax)
+    }
+
+    /// Whether the gateway answers, and not a page.
+    func isGatewayRequest(_ request: HTTPRequest) -> Bool {
+        traffic != .metrics && frontDoor.settings.servesGateway && isHostAllowed(request.host)
+            && Self.isGatewayPath(request.path)
+    }
+
+    private static func isGatewayPath(_ path: String) -> Bool { path.hasPrefix("/v3/") || path.hasPrefix("/v3beta/") }
 
     func handle(_ request: HTTPRequest, _ responder: any HTTPResponder) {
         guard isHostAllowed(request.host) else {
@@ -69,7 +93,7 @@ struct HTTPRouter {
         let cors = corsFields(request)
         if request.method == "OPTIONS" { return responder.respond(200, cors, Bytes()) }
         switch request.path {
-        case "/version": version(request, responder, cors)
+        case "/version" where traffic != .metrics: version(request, responder, cors)
         case "/health": health(request, responder)
         case "/metrics":
             guard isGet(request, responder) else { return }
@@ -81,9 +105,9 @@ struct HTTPRouter {
             HealthChecks(member, lane).answer(
                 request, responder, group: "readyz",
                 names: ["data_corruption", "serializable_read", "linearizable_read", "non_learner"])
-        case let path where path.hasPrefix("/v3/") || path.hasPrefix("/v3beta/"):
-            guard frontDoor.settings.servesGateway else { return responder.text(404, "404 page not found\n") }
-            GatewayCall.start(request, lane, responder, cors)
+        case "/debug/vars" where traffic != .metrics: variables(request, responder)
+        case _ where isGatewayRequest(request):
+            GatewayCall.start(request, lane, responder, cors, valueBytesMax: valueBytesMax)
         default:
             responder.text(404, "404 page not found\n")
         }
@@ -120,6 +144,26 @@ struct HTTPRouter {
     private func version(_ request: HTTPRequest, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
         guard isGet(request, responder) else { return }
         responder.respond(200, [("content-type", "application/json")] + cors, member.versionReport)
+    }
+
+    /// What Go's expvar page shows of a member, less the memory statistics of Go's runtime.
+    private func variables(_ request: HTTPRequest, _ responder: any HTTPResponder) {
+        guard isGet(request, responder) else { return }
+        let raft = member.raftStatus
+        func hexadecimal(_ id: MemberID) -> JSONValue { .string(String(id, radix: 16)) }
+        let status: [JSONValue.Member] = [
+            .init(key: "id", value: hexadecimal(raft.id)), .init(key: "term", value: .unsigned(raft.term)),
+            .init(key: "vote", value: hexadecimal(raft.vote)), .init(key: "commit", value: .unsigned(raft.commit)),
+            .init(key: "lead", value: hexadecimal(raft.lead)), .init(key: "raftState", value: .string(raft.role.description)),
+            .init(key: "applied", value: .unsigned(raft.applied)),
+            .init(key: "leadtransferee", value: hexadecimal(raft.leadTransferee)),
+        ]
+        let json = JSONValue.object([
+            .init(key: "cmdline", value: .array(frontDoor.settings.commandLine.map { .string($0) })),
+            .init(key: "file_descriptor_limit", value: .unsigned(frontDoor.settings.openFilesMax)),
+            .init(key: "raft.status", value: .object(status)),
+        ])
+        responder.respond(200, [("content-type", "application/json; charset=utf-8")], Bytes(json.encoded))
     }
 
     private func health(_ request: HTTPRequest, _ responder: any HTTPResponder) {

@@ -11,14 +11,27 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
     private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
     private let frontDoor: FrontDoor
+    private let traffic: PortTraffic
     /// The common name of the client's verified certificate.
     package var certificateName: String?
     private var seen = ByteBuffer()
     private var isDecided = false
 
-    package init(_ frontDoor: FrontDoor) {
+    /// How long a connection may take to say what it speaks, its TLS handshake counted: as long as gRPC's server in Go.
+    private static let openingTimeout = TimeAmount.seconds(120)
+    private var timeout: Scheduled<Void>?
+
+    package init(_ frontDoor: FrontDoor, traffic: PortTraffic = .everything) {
         self.frontDoor = frontDoor
+        self.traffic = traffic
     }
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        timeout = context.eventLoop.scheduleTask(in: Self.openingTimeout) { bound.value.close(promise: nil) }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) { timeout?.cancel() }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if isDecided { return context.fireChannelRead(data) }
@@ -34,10 +47,12 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         let pipeline = context.pipeline.syncOperations
         do {
             if isHTTP2 {
-                try pipeline.addHandler(frontDoor.makeHTTP2Handler(certificateName: certificateName), position: .last)
+                try pipeline.addHandler(
+                    frontDoor.makeHTTP2Handler(certificateName: certificateName, traffic: traffic), position: .last)
+            } else if traffic.servesHTTP {
+                try configureHTTP1(context)
             } else {
-                try pipeline.configureHTTPServerPipeline(position: .last, withErrorHandling: true)
-                try pipeline.addHandler(HTTP1Handler(frontDoor), position: .last)
+                return context.close(promise: nil)
             }
         } catch {
             return context.close(promise: nil)
@@ -47,4 +62,20 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
+    private func configureHTTP1(_ context: ChannelHandlerContext) throws {
+        let pipeline = context.pipeline.syncOperations
+        let router = HTTPRouter(frontDoor, traffic)
+        let guardian = SlowRequestGuard()
+        let handler = HTTP1Handler(frontDoor, router, guardian)
+        let bound = NIOLoopBound(handler, eventLoop: context.eventLoop)
+        try pipeline.addHandler(guardian, position: .last)
+        try pipeline.configureHTTPServerPipeline(
+            position: .last,
+            withServerUpgrade: (
+                upgraders: [WebSocketConnection.upgrader(frontDoor, router, context.eventLoop)],
+                completionHandler: { context in context.pipeline.syncOperations.removeHandler(bound.value, promise: nil) }
+            ),
+            withErrorHandling: true)
+        try pipeline.addHandler(handler, position: .last)
+    }
 }

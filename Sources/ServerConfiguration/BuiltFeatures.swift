@@ -31,8 +31,6 @@ package enum BuiltFeatures {
 
     package static let refusals: [Refusal] =
         [
-            // TLS
-            changed("client-cert-file"), changed("client-key-file"),
             // Observation
             changed("enable-pprof"),
             // Spans would need an exporter for OTLP, and there is none here.
@@ -54,8 +52,6 @@ package enum BuiltFeatures {
                     !built.contains(gate) && configuration.featureGates.isEnabled(gate) != gate.isOnByDefault
                 }
             },
-            // Listeners
-            changed("listen-client-http-urls"), changed("socket-reuse-port"), changed("socket-reuse-address"),
         ]
 
     /// A row for a flag that must keep its default.

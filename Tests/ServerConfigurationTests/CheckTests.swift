@@ -100,7 +100,6 @@ import Testing
         (["--feature-gates", "PriorityRequest=true"], "--feature-gates (one of those that are not built)"),
         (["--enable-pprof"], "--enable-pprof"),
         (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
-        (["--listen-client-http-urls", "http://127.0.0.1:1"], "--listen-client-http-urls"),
         (
             ["--enable-log-rotation", "--log-outputs", "a", "--log-rotation-config-json", "{\"compress\":true}"],
             "--log-rotation-config-json (compress)"

@@ -59,7 +59,7 @@ struct LayeringTests {
             9,
             [
                 "Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", "NIOCore",
-                "NIOHTTP1",
+                "NIOHTTP1", "NIOWebSocket",
             ]
         ),
         "ServerLog": (9, ["Foundation", "Glibc", "Musl", "Synchronization"]),

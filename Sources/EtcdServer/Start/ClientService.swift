@@ -1,6 +1,7 @@
 // The moment a member serves: its clients' connections are taken from the backlog, the log says so, and systemd hears of it.
 
 import Foundation
+import FrontDoor
 import NIOCore
 import ServerConfiguration
 import ServerLog
@@ -17,15 +18,11 @@ struct ClientService: Sendable {
         } catch {
             return
         }
-        for url in configuration.listen.clientURLs {
-            if url.isTLS {
-                logger.info(
-                    "serving client traffic securely", [.string("traffic", "grpc+http"), .string("address", url.host)])
-                continue
-            }
-            logger.info(
-                "serving client traffic insecurely; this is strongly discouraged!",
-                [.string("traffic", "grpc+http"), .string("address", url.host)])
+        for (url, traffic) in EtcdServer.clientPorts(configuration.listen) {
+            let message =
+                url.isTLS
+                ? "serving client traffic securely" : "serving client traffic insecurely; this is strongly discouraged!"
+            logger.info(message, [.string("traffic", traffic.logName), .string("address", url.host)])
         }
         notifyInit()
     }

@@ -1,0 +1,74 @@
+// The listening ports of clients: where they are, what each is for, and how many connections they take.
+
+import FrontDoor
+import NIOCore
+import NIOPosix
+import ServerConfiguration
+import ServerLog
+import TransportSecurity
+
+extension EtcdServer {
+    /// The client ports and what each is for.
+    static func clientPorts(_ listen: ListenConfiguration) -> [(url: EndpointURL, traffic: PortTraffic)] {
+        let isSplit = !listen.clientHTTPURLs.isEmpty
+        return listen.clientURLs.map { ($0, isSplit ? .grpc : .everything) } + listen.clientHTTPURLs.map { ($0, .http) }
+    }
+
+    func bindClients(_ tls: NIOLoopBound<ServerTLS>?) throws {
+        guard let member else { return }
+        let listen = configuration.listen
+        OpenFiles.raiseLimit()
+        let limit = try loop.submit { [loop] in
+            NIOLoopBound(ConnectionLimit(OpenFiles.limit.map { max(1, $0 - OpenFiles.reserved) }), eventLoop: loop)
+        }.wait()
+        for (url, traffic) in Self.clientPorts(listen) + listen.metricsURLs.map({ ($0, .metrics) }) {
+            let channel = try bind(clientBootstrap(member, url.isTLS ? tls : nil, traffic, limit), url)
+            listeners.append(channel)
+            if traffic != .metrics { _ = try loop.submit { limit.value.add(channel) }.wait() }
+        }
+    }
+
+    private func clientBootstrap(
+        _ member: NIOLoopBound<MemberLoop>, _ tls: NIOLoopBound<ServerTLS>?, _ traffic: PortTraffic,
+        _ limit: NIOLoopBound<ConnectionLimit>
+    ) -> ServerBootstrap {
+        let logger = logger
+        let bootstrap = ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Connections wait in the backlog until the member serves.
+            .serverChannelOption(.autoRead, value: false)
+            .childChannelInitializer { channel in
+                if traffic != .metrics { limit.value.opened(channel, limit) }
+                return channel.eventLoop.makeCompletedFuture {
+                    try Self.prepare(channel, member.value.door, tls?.value, traffic, logger)
+                }
+            }
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+        guard configuration.listen.reusePort else { return bootstrap }
+        return bootstrap.serverChannelOption(.socketOption(.so_reuseport), value: 1)
+    }
+
+    /// Prepares a connection of a client port; on the member's loop.
+    private static func prepare(
+        _ channel: any Channel, _ door: FrontDoor, _ tls: ServerTLS?, _ traffic: PortTraffic, _ logger: ServerLogger
+    ) throws {
+        let sniffer = ProtocolSniffer(door, traffic: traffic)
+        if let tls {
+            let remote = channel.remoteAddress.map(Self.describe) ?? ""
+            try tls.secure(
+                channel, named: { [weak sniffer] name in sniffer?.certificateName = name },
+                rejected: { reason in
+                    logger.warn(
+                        "rejected connection on client endpoint",
+                        [.string("remote-addr", remote), .string("server-name", ""), .error(reason)])
+                })
+        }
+        try channel.pipeline.syncOperations.addHandler(sniffer)
+    }
+
+    private static func describe(_ address: SocketAddress) -> String {
+        "\(address.ipAddress ?? address.pathname ?? ""):\(address.port ?? 0)"
+    }
+}

@@ -1,0 +1,216 @@
+"""Streams through the JSON gateway, on HTTP/1 and WebSockets, ours and Go's; and ports that serve only some of it."""
+
+import json
+import socket
+import time
+
+import grpc
+import pytest
+
+import harness
+from harness import b64
+from test_connections import resident
+from test_grpc import field
+from websocket import WebSocket
+
+
+@pytest.fixture(scope="module", params=["ours", "go"])
+def either(request, tmp_path_factory):
+    program = None if request.param == "ours" else harness.go_program("etcd")
+    with harness.Member(tmp_path_factory.mktemp("gateway") / "data", program=program) as member:
+        yield member
+
+
+def test_watch_over_a_websocket(either):
+    with WebSocket(either, "/v3/watch") as watch:
+        assert watch.status == 101
+        watch.send({"create_request": {"key": b64("ws"), "range_end": b64("wt")}})
+        assert watch.json()["result"]["created"] is True
+        watch.send({"create_request": {"key": b64("other"), "watch_id": "7"}})
+        assert watch.json()["result"]["watch_id"] == "7"
+        revision = either.put("ws/1", "one")
+        event = watch.json()["result"]["events"][0]["kv"]
+        assert (event["key"], event["value"], event["mod_revision"]) == (b64("ws/1"), b64("one"), str(revision))
+        watch.send({"cancel_request": {"watch_id": "7"}})
+        cancelled = watch.json()["result"]
+        assert cancelled["canceled"] is True and cancelled["watch_id"] == "7"
+
+
+def test_a_call_over_a_websocket_is_answered_once(either):
+    with WebSocket(either, "/v3/kv/put") as call:
+        call.send({"key": b64("by websocket"), "value": b64("1")})
+        assert "header" in call.json()
+        assert call.receive()[0] in (None, 8), "the connection ends with the answer"
+    with WebSocket(either, "/v3/kv/put") as call:
+        call.send({"key": b64(""), "value": b64("1")})
+        assert call.json()["message"] == "etcdserver: key is not provided"
+
+
+def test_keepalives_over_a_websocket(either):
+    _, lease = either.post("/v3/lease/grant", {"TTL": "100"})
+    with WebSocket(either, "/v3/lease/keepalive") as stream:
+        for _ in range(3):
+            stream.send({"ID": lease["ID"]})
+            assert stream.json()["result"]["TTL"] == "100"
+
+
+def test_a_token_comes_as_subprotocol(tmp_path):
+    for program in (None, harness.go_program("etcd")):
+        with harness.Member(tmp_path / ("go" if program else "ours"), program=program) as member:
+            harness.etcdctl(member, "user", "add", "root:pw")
+            harness.etcdctl(member, "auth", "enable")
+            _, body = member.post("/v3/auth/authenticate", {"name": "root", "password": "pw"})
+            with WebSocket(member, "/v3/kv/put", [f"Sec-WebSocket-Protocol: Bearer, {body['token']}"]) as call:
+                assert call.status == 101 and call.fields["sec-websocket-protocol"] == "Bearer"
+                call.send({"key": b64("k"), "value": b64("v")})
+                assert "header" in call.json()
+            with WebSocket(member, "/v3/kv/put", ["Sec-WebSocket-Protocol: Bearer, nonsense.1"]) as call:
+                call.send({"key": b64("k"), "value": b64("v")})
+                assert "invalid auth token" in call.json()["message"]
+
+
+def test_messages_of_a_websocket_have_a_limit(member):
+    with WebSocket(member, "/v3/watch") as watch:
+        try:
+            # Fragments that never end, in all more than any request.
+            watch.send(b"[", opcode=1, final=False)
+            piece = b"1," * (256 << 10)
+            for _ in range(64):
+                watch.send(piece, opcode=0, final=False)
+            closed = watch.receive()[0] in (None, 8)
+        except OSError:
+            closed = True
+    assert closed
+    member.put("k", "others are served")
+    assert resident(member) < 200 << 20
+
+
+def chunk(text):
+    return f"{len(text):x}\r\n{text}\r\n".encode()
+
+
+def test_requests_of_a_stream_may_come_one_by_one(either):
+    _, lease = either.post("/v3/lease/grant", {"TTL": "100"})
+    with socket.create_connection(("127.0.0.1", either.client), timeout=10) as connection:
+        connection.sendall(
+            f"POST /v3/lease/keepalive HTTP/1.1\r\nHost: {either.endpoint}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        reader = connection.makefile("rb")
+        request = json.dumps({"ID": lease["ID"]})
+        # In pieces that end anywhere.
+        connection.sendall(chunk(request[:7]))
+        connection.sendall(chunk(request[7:] + "\n"))
+        lines = []
+        while not lines or b"result" not in lines[-1]:
+            lines.append(reader.readline())
+        assert b" 200 " in lines[0] and b'"TTL":"100"' in lines[-1]
+        connection.sendall(chunk(request) + b"0\r\n\r\n")
+        rest = b""
+        while b"0\r\n\r\n" not in rest:
+            rest += reader.readline()
+        assert rest.count(b'"TTL":"100"') == 1
+
+
+def test_a_slow_reader_of_the_gateway_costs_little(member):
+    """It is sent what it has missed once it reads on, from the store and not from memory."""
+    value, count = "x" * 65536, 1500
+    with socket.create_connection(("127.0.0.1", member.client), timeout=20) as slow:
+        body = json.dumps({"create_request": {"key": b64("big"), "range_end": b64("bih")}})
+        slow.sendall(
+            f"POST /v3/watch HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        reader = slow.makefile("rb")
+        while b'"created":true' not in reader.readline():
+            pass
+        before = resident(member)
+        puts = GRPCPuts(member)
+        for number in range(count):
+            puts.put(b"big/%d" % (number % 10), value.encode())
+        assert resident(member) - before < 60 << 20, "nearly 100 MB of values were not kept for it, with base64 131"
+        seen = 0
+        while seen < count:
+            seen += reader.readline().count(b'"kv":')
+        assert seen == count
+
+
+class GRPCPuts:
+    def __init__(self, member):
+        self.channel = grpc.insecure_channel(member.endpoint)
+        self.call = self.channel.unary_unary("/etcdserverpb.KV/Put")
+
+    def put(self, key, value):
+        self.call(field(1, key) + field(2, value), timeout=10)
+
+
+# Ports
+
+
+def fetch(port, path, body=None):
+    member = harness.Member("/nowhere/data", ports=(port, port))
+    return member.request(path, json.dumps(body).encode() if body is not None else None)
+
+
+def put_by_grpc(port):
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        channel.unary_unary("/etcdserverpb.KV/Put")(field(1, b"k") + field(2, b"v"), timeout=5)
+
+
+def test_http_has_ports_of_its_own(tmp_path):
+    http = harness.free_port()
+    member = harness.Member(tmp_path / "data", extra=["--listen-client-http-urls", f"http://127.0.0.1:{http}"])
+    member.start(wait=False)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                assert fetch(http, "/health")[0] == 200
+                break
+            except OSError:
+                assert time.monotonic() < deadline, member.log_tail()
+                time.sleep(0.05)
+        assert fetch(http, "/version")[0] == 200
+        assert fetch(http, "/v3/kv/put", {"key": "aw==", "value": "dg=="})[0] == 200
+        put_by_grpc(member.client)
+        with pytest.raises(OSError):
+            member.get("/health")
+        with pytest.raises(grpc.RpcError) as refused:
+            put_by_grpc(http)
+        assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert '"traffic":"grpc"' in member.log() and '"traffic":"http"' in member.log()
+    finally:
+        member.kill()
+
+
+def test_the_port_for_metrics_is_for_nothing_else(tmp_path):
+    port = harness.free_port()
+    extra = ["--listen-metrics-urls", f"http://127.0.0.1:{port}"]
+    for program in (None, harness.go_program("etcd")):
+        with harness.Member(tmp_path / ("go" if program else "ours"), program=program, extra=extra):
+            assert fetch(port, "/health")[0] == 200
+            assert "etcd_server_has_leader 1" in fetch(port, "/metrics")[1]["text"]
+            assert fetch(port, "/version")[0] == 404
+            assert fetch(port, "/v3/kv/range", {"key": "aw=="})[0] == 404
+            with pytest.raises(grpc.RpcError):
+                put_by_grpc(port)
+
+
+def test_variables(member):
+    status, body = member.get("/debug/vars")
+    assert status == 200 and body["cmdline"][0].endswith("etcd") and body["file_descriptor_limit"] > 0
+    assert body["raft.status"]["raftState"] == "StateLeader"
+
+
+def test_members_on_a_shared_port(tmp_path):
+    """Two processes may listen on one port where that is asked for, and only then."""
+    ports = (harness.free_port(), harness.free_port())
+    with harness.Member(tmp_path / "a", ports=ports, extra=["--socket-reuse-port"]):
+        second = harness.Member(tmp_path / "b", ports=ports)
+        second.start(wait=False)
+        assert second.process.wait(20) == 1 and "address already in use" in second.log()
+        third = harness.Member(tmp_path / "c", ports=ports, extra=["--socket-reuse-port"])
+        third.start(wait=False)
+        try:
+            deadline = time.monotonic() + 20
+            while "serving client traffic" not in third.log():
+                assert third.process.poll() is None and time.monotonic() < deadline, third.log_tail()
+                time.sleep(0.05)
+        finally:
+            third.kill()
