@@ -1,14 +1,17 @@
-"""Manual pages: etcd's from its template and its own list of flags, the others' from their help."""
+"""Manual pages: etcd's from its template and its own list of flags; the others write theirs themselves, or give their
+help."""
 
 import re
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from . import recipe
 
 
 def pages(directory, names, moment):
-    """Program -> roff text, for the programs `names` in `directory`."""
+    """Page's name -> roff text, for the programs `names` in `directory`."""
     date = time.strftime("%Y-%m-%d", time.gmtime(moment))
     found = {}
     for name in names:
@@ -18,8 +21,15 @@ def pages(directory, names, moment):
             body = flags(output(program, "--help"))
             found[name] = template.replace("@FLAGS@", body).replace("@DATE@", date).replace("@VERSION@", recipe.VERSION)
         else:
-            found[name] = command_page(program, name, date)
+            found.update(own_pages(program) or {name: command_page(program, name, date)})
     return found
+
+
+def own_pages(program):
+    """What the program writes about itself and its commands; nothing where it cannot."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([str(program), "__manual", folder], capture_output=True, timeout=60)
+        return {path.stem: path.read_text() for path in sorted(Path(folder).glob("*.1"))}
 
 
 def output(program, *arguments):
