@@ -74,6 +74,16 @@ class Layout:
         others = [entry for entry in others if name is None or entry["annotations"].get(REFERENCE) != name]
         self.write_index([*others, {**descriptor, "annotations": annotations}])
 
+    def prune(self):
+        """Removes blobs that nothing refers to any more, such as those of former signatures."""
+        reached = set()
+        for entry in self.index():
+            manifest = self.load(entry)
+            reached |= {part["digest"] for part in [entry, manifest["config"], *manifest["layers"]]}
+        for path in (self.path / "blobs/sha256").iterdir():
+            if f"sha256:{path.name}" not in reached:
+                path.unlink()
+
     def image(self):
         """The descriptor of the image itself."""
         images = [entry for entry in self.index() if entry["annotations"].get("kind") == "dev.cosignproject.cosign/image"]

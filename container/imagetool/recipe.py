@@ -6,7 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CONTAINER = ROOT / "container"
 WORK = ROOT / ".build-image"  # everything that is built; git ignores it
-RELEASE = WORK / "release"  # what is published: layouts, tars, SBOMs, Debian package
+# What is published: layouts, docker archives, SBOMs, the Debian package.
+RELEASE = Path(os.environ.get("IMAGE_RELEASE", WORK / "release"))
 
 # Products of Package.swift. A product that Package.swift does not have (yet) is left out, and the build says so.
 PROGRAMS = ["etcd", "etcdctl", "etcdutl"]

@@ -73,6 +73,7 @@ def sign_layout(target, predicates, key):
         (envelope(provenance.statement(digest, kind, predicate), key), ENVELOPE, {SIGNATURE: "", "predicateType": kind})
         for kind, predicate in predicates]
     add_signed_manifest(target, attestations, "dev.cosignproject.cosign/atts", f"{tag}.att")
+    target.prune()
 
 
 def check_layout(target, public_key):
