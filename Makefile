@@ -94,6 +94,7 @@ image-update-lock: image-tools ## Pin today's Debian and Swift packages
 image-test: image-tools ## Build the images and the Debian package; run them and check what they promise
 	@dev/install-tools.sh test
 	dev/test-environment.sh image
+	dev/install-cosign.sh
 	IMAGE_ALLOW_NEWER=1 $(IMAGETOOL) build $(VARIANTS)
 	IMAGE_ALLOW_NEWER=1 $(IMAGETOOL) deb
 	.venv/bin/python -m pytest -q Tests/Image
