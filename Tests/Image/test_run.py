@@ -13,6 +13,9 @@ import urllib.request
 import uuid
 
 import pytest
+import yaml
+
+from conftest import ROOT
 
 USER = 65532
 START_SECONDS = 60
@@ -151,7 +154,7 @@ class ChangedRoot:
 def runtime(release, tmp_path_factory):
     if os.geteuid() != 0:
         pytest.skip("needs root to give a volume to the image's user")
-    if shutil.which("podman") and shutil.which("runc"):
+    if shutil.which("podman") and shutil.which("runc") and os.environ.get("IMAGE_RUNTIME") != "unshare":
         try:
             return Podman(release, tmp_path_factory.mktemp("podman"))
         except subprocess.CalledProcessError as error:
@@ -296,3 +299,38 @@ def test_no_volume_under_a_read_only_root(runtime, start, volume):
     name = start(volume, ["--data-dir=/elsewhere", *flags(*ports())])
     assert runtime.wait(name) == 1
     assert "cannot access data directory: mkdir /elsewhere: read-only file system" in runtime.log(name)
+
+
+def compose_members():
+    services = yaml.safe_load((ROOT / "container/compose.yaml").read_text())["services"]
+    return [([], [f"{name}={value}" for name, value in each["environment"].items()]) for each in services.values()]
+
+
+def pod_arguments():
+    for each in yaml.safe_load_all((ROOT / "container/kubernetes/etcd.yaml").read_text()):
+        if each["kind"] == "StatefulSet":
+            container, = each["spec"]["template"]["spec"]["containers"]
+            return [([word.replace("$(POD_NAME)", "etcd-0") for word in container["args"]], [])]
+
+
+# As kubeadm writes them into its static pod.
+KUBEADM = [([
+    "--advertise-client-urls=https://127.0.0.1:2379", "--cert-file=/etc/etcd/server.crt", "--client-cert-auth=true",
+    "--data-dir=/var/lib/etcd", "--feature-gates=InitialCorruptCheck=true", "--initial-advertise-peer-urls=https://127.0.0.1:2380",
+    "--initial-cluster=node=https://127.0.0.1:2380", "--key-file=/etc/etcd/server.key",
+    "--listen-client-urls=https://127.0.0.1:2379", "--listen-metrics-urls=http://127.0.0.1:2381",
+    "--listen-peer-urls=https://127.0.0.1:2380", "--name=node", "--peer-cert-file=/etc/etcd/server.crt",
+    "--peer-client-cert-auth=true", "--peer-key-file=/etc/etcd/server.key", "--peer-trusted-ca-file=/etc/etcd/ca.crt",
+    "--snapshot-count=10000", "--trusted-ca-file=/etc/etcd/ca.crt", "--watch-progress-notify-interval=5s",
+], [])]
+
+
+@pytest.mark.parametrize("arguments, environment", [*compose_members(), *pod_arguments(), *KUBEADM])
+def test_deployments_settings_are_understood(runtime, start, volume, arguments, environment):
+    """All settings pass; the certificates, which are not there, are the first thing missed."""
+    name = start(volume, arguments, environment)
+    assert runtime.wait(name) == 1
+    log = runtime.log(name)
+    fatal = [line for line in log.splitlines() if '"level":"fatal"' in line]
+    assert "/etc/etcd/server.crt" in fatal[-1], log[-2000:]
+    assert "unrecognized" not in log and "not defined" not in log
