@@ -73,15 +73,13 @@ def command_page(program, name, date):
 
 
 def commands(help_text):
-    """The commands that the help lists, such as "alarm list"."""
+    """The commands that the help lists, in sections such as "Key-value commands:"."""
     found, inside = [], False
     for line in help_text.splitlines():
-        if line.strip() == "COMMANDS:":
-            inside = True
-        elif inside and line.strip().endswith(":") and line == line.strip():
-            break
-        elif inside and (match := re.match(r"\s+((?:[a-z-]+ )*[a-z-]+)\s{2,}|\s+([a-z -]+?)\t", line)):
-            found.append((match.group(1) or match.group(2)).strip())
+        if not line.startswith(" "):
+            inside = line.lower().endswith("commands:")
+        elif inside and (match := re.match(r"  ([a-z-]+) ", line)):
+            found.append(match.group(1))
     return found
 
 
