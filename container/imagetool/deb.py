@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -81,7 +82,7 @@ def copyright_text():
         "/usr/share/common-licenses/Apache-2.0. Linked into its programs are the following.\n"]
     seen = {}
     for identity, path in programs.license_files():
-        content = path.read_text(errors="replace").strip()
+        content = without_apache(path.read_text(errors="replace"))
         seen.setdefault(content, []).append(f"{identity} ({path.name})")
     for package in packages.fetch():
         if package["name"] in recipe.LINKED_ARCHIVES:
@@ -91,6 +92,13 @@ def copyright_text():
     for content, owners in seen.items():
         text.append("\n" + "=" * 70 + "\n" + "\n".join(owners) + "\n\n" + content + "\n")
     return "".join(text)
+
+
+def without_apache(text):
+    """The text with the Apache licence replaced by the place where Debian keeps it; exceptions behind it stay."""
+    return re.sub(
+        r"\s*Apache License\s+Version 2\.0, January 2004.*?limitations under the License\.",
+        "Apache License, Version 2.0: see /usr/share/common-licenses/Apache-2.0", text, count=1, flags=re.DOTALL).strip()
 
 
 def control():
