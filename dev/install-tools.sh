@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs the Debian packages that a purpose needs and that are missing: `install-tools.sh build` or `… test`.
+# Installs the Debian packages that a purpose needs and that are missing: `install-tools.sh build`, `… test` or `… image`.
 set -eu
 cd "$(dirname "$0")/.."
 case "${1:-build}" in
 build) list=dev/debian-packages-build.txt ;;
 test) list=dev/debian-packages-test.txt ;;
-*) echo "usage: $0 build|test" >&2; exit 2 ;;
+image) list=dev/debian-packages-image.txt ;;
+*) echo "usage: $0 build|test|image" >&2; exit 2 ;;
 esac
 missing=""
 for package in $(grep -v '^#' "$list"); do

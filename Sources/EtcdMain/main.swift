@@ -66,6 +66,8 @@ case .run(let configuration, let lines):
     case .signal(let received):
         logger.info("received signal; shutting down", [.string("signal", received == SIGINT ? "interrupt" : "terminated")])
         server.stop()
+        // The first process of a container cannot be ended by a signal of its own.
+        if getpid() == 1 { exit(0) }
         // As etcd ends: by the signal itself, for whoever waits for the process.
         signal(received, SIG_DFL)
         pthread_sigmask(SIG_UNBLOCK, &signals, nil)

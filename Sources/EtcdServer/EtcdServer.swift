@@ -157,6 +157,18 @@ package final class EtcdServer {
     // MARK: Directory
 
     private func prepareDataDirectory() throws -> String {
+        do throws(FileError) {
+            return try openDataDirectory()
+        } catch {
+            let failure = DataDirectoryError(cause: error)
+            if let advice = failure.advice(for: configuration.dataDirectory) {
+                logger.warn(advice, [.string("data-dir", configuration.dataDirectory)])
+            }
+            throw failure
+        }
+    }
+
+    private func openDataDirectory() throws(FileError) -> String {
         let fileSystem = POSIXFileSystem()
         let path = configuration.dataDirectory
         var type = "empty"

@@ -208,6 +208,7 @@ struct ConfigurationReader {
                 )
             }
         }
+        if problem == nil { problem = readDefaults(&explicit) }
         if let problem { throw .rejected(problem) }
 
         configuration.explicitlySet = explicit
@@ -221,6 +222,33 @@ struct ConfigurationReader {
         {
             configuration.cluster.initialCluster = ""
         }
+    }
+
+    private mutating func readDefaults(_ explicit: inout Set<String>) -> ConfigurationError? {
+        guard let text = environment[SurroundingDefaults.variable] else { return nil }
+        do throws(ConfigurationError) {
+            for setting in try SurroundingDefaults(text).settings(beside: explicit) {
+                do throws(FlagValueError) {
+                    try setting.flag.set(setting.value, in: &configuration)
+                } catch {
+                    return ConfigurationError(
+                        "invalid value \(goQuoted(setting.value)) for \(setting.flag.name) in "
+                            + "\(SurroundingDefaults.variable): \(error.sentence)")
+                }
+                explicit.insert(setting.flag.name)
+                log(
+                    .info,
+                    "used a default of the surroundings",
+                    [
+                        .string("variable-name", SurroundingDefaults.variable), .string("flag-name", setting.flag.name),
+                        .string("value", setting.value),
+                    ]
+                )
+            }
+        } catch {
+            return error
+        }
+        return nil
     }
 
     private mutating func raisePeerTimeouts() {

@@ -1,0 +1,158 @@
+"""Builds the programs the same way in every directory."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from . import packages, recipe
+from .recipe import ROOT, WORK
+
+SOURCES = WORK / "source"
+SCRATCH = WORK / "swift"
+PROGRAMS = WORK / "programs"
+ARCHIVES = WORK / "archives"
+
+LOCK = recipe.CONTAINER / "swift-packages.lock.json"
+
+# Sections that differ from build to build though the code does not.
+UNSTABLE_SECTIONS = [".swift_modhash", ".note.gnu.build-id"]
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def revision():
+    """The commit, with "-dirty" when tracked files differ from it."""
+    return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def source_date():
+    """Seconds since 1970 of the commit: the only clock that the build knows."""
+    return int(os.environ.get("SOURCE_DATE_EPOCH") or git("log", "-1", "--format=%ct"))
+
+
+def names():
+    """The programs of the recipe that Package.swift has as products."""
+    declared = set(re.findall(r'\.executable\(name: "([^"]+)"', (ROOT / "Package.swift").read_text()))
+    return [name for name in recipe.PROGRAMS if name in declared]
+
+
+def build(debian):
+    """Builds and strips the programs into PROGRAMS, linked with archives of the fetched `debian` packages; refuses Swift
+    packages of other revisions than the lock file's."""
+    copy_sources()
+    take_archives(debian)
+    PROGRAMS.mkdir(parents=True, exist_ok=True)
+    for name in names():
+        print(f"building {name}", flush=True)
+        subprocess.run([*swift(), "build", *flags(), "--product", name], check=True, cwd=SOURCES)
+        check_revisions()
+        strip(SCRATCH / "release" / name, PROGRAMS / name)
+
+
+def swift():
+    return os.environ.get("SWIFT", "swift").split()
+
+
+def flags():
+    mapping = f"{WORK}=/src"
+    return [
+        "-c", "release", "--static-swift-stdlib", "--scratch-path", str(SCRATCH),
+        # Nothing of the place of the build, no debugging information.
+        "-Xswiftc", "-gnone", "-Xcc", "-g0", "-Xlinker", "-s",
+        "-Xswiftc", "-file-prefix-map", "-Xswiftc", mapping, "-Xcc", f"-ffile-prefix-map={mapping}",
+        # Found before the shared libraries of the same names.
+        "-Xswiftc", f"-L{ARCHIVES}",
+    ]
+
+
+def copy_sources():
+    """A copy of the tracked files with the locked revisions of the packages; unchanged files keep their times."""
+    tracked = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z"], check=True, capture_output=True).stdout.decode().split("\0")
+    wanted = set()
+    for name in filter(None, tracked):
+        source, target = ROOT / name, SOURCES / name
+        if not source.is_file():
+            continue
+        wanted.add(target)
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+    for old in [path for path in SOURCES.rglob("*") if path.is_file() and path not in wanted]:
+        old.unlink()
+    pins = [
+        {
+            "identity": pin["identity"], "kind": "remoteSourceControl", "location": pin["location"],
+            "state": {"revision": pin["revision"], "version": pin["version"]},
+        }
+        for pin in locked()
+    ]
+    (SOURCES / "Package.resolved").write_text(json.dumps({"pins": pins, "version": 2}, indent=2))
+
+
+def locked():
+    return json.loads(LOCK.read_text())["pins"]
+
+
+def check_revisions():
+    resolved = json.loads((SOURCES / "Package.resolved").read_text())["pins"]
+    found = {pin["identity"]: pin["state"]["revision"] for pin in resolved}
+    expected = {pin["identity"]: pin["revision"] for pin in locked()}
+    if found != expected:
+        changed = sorted(set(found.items()) ^ set(expected.items()))
+        raise SystemExit(f"Swift packages are not those of {LOCK.name}; `make image-update-lock` refreshes it: {changed}")
+
+
+def take_archives(debian):
+    """A directory with only the static archives, which the linker sees first."""
+    ARCHIVES.mkdir(parents=True, exist_ok=True)
+    for package in debian:
+        if archive := recipe.LINKED_ARCHIVES.get(package["name"]):
+            data = next(data for path, (_, data) in packages.content(package).items() if path.endswith(f"/{archive}"))
+            if not (ARCHIVES / archive).is_file() or (ARCHIVES / archive).read_bytes() != data:
+                (ARCHIVES / archive).unlink(missing_ok=True)
+                (ARCHIVES / archive).write_bytes(data)
+
+
+def strip(source, target):
+    sections = [f"--remove-section={name}" for name in UNSTABLE_SECTIONS]
+    subprocess.run(["objcopy", *sections, str(source), str(target)], check=True)
+    target.chmod(0o755)
+
+
+def license_files():
+    """(package, file) of the licences and notices that go with the linked Swift packages and Swift itself."""
+    for pin in locked():
+        checkout = next(path for path in (SCRATCH / "checkouts").iterdir() if path.name.lower() == pin["identity"])
+        for path in sorted(checkout.iterdir()):
+            if path.is_file() and path.name.upper().startswith(("LICENSE", "NOTICE")):
+                yield pin["identity"], path
+    toolchain = os.path.realpath(shutil.which("swift") or "")
+    license = os.path.normpath(os.path.join(os.path.dirname(toolchain), "../share/swift/LICENSE.txt"))
+    if os.path.exists(license):
+        yield "swift", recipe.Path(license)
+
+
+def swift_version():
+    text = subprocess.run([*swift(), "--version"], check=True, capture_output=True, text=True).stdout
+    return re.search(r"Swift version (\S+)", text).group(1)
+
+
+def update_lock():
+    """Writes the lock file of the Swift packages anew, with the newest revisions that Package.swift allows."""
+    copy_sources()
+    (SOURCES / "Package.resolved").unlink()
+    subprocess.run([*swift(), "package", "--scratch-path", str(SCRATCH), "update"], check=True, cwd=SOURCES)
+    known = {pin["identity"]: pin["license"] for pin in locked()}
+    pins = [
+        {
+            "identity": pin["identity"], "location": pin["location"], "version": pin["state"]["version"],
+            "revision": pin["state"]["revision"], "license": known.get(pin["identity"], "NOASSERTION"),
+        }
+        for pin in json.loads((SOURCES / "Package.resolved").read_text())["pins"]
+    ]
+    LOCK.write_text(json.dumps({"pins": pins}, indent=2) + "\n")
