@@ -47,7 +47,7 @@ extension EtcdServer {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 1)
         guard configuration.listen.reusePort else { return bootstrap }
-        return bootstrap.serverChannelOption(.socketOption(.so_reuseport), value: 1)
+        return bootstrap.serverChannelOption(.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT)), value: 1)
     }
 
     /// Prepares a connection of a client port; on the member's loop.
