@@ -91,9 +91,9 @@ struct ConfigurationChecks {
     }
 
     private static func isAddress(_ text: String) -> Bool {
-        var v4 = in_addr()
-        var v6 = in6_addr()
-        return inet_pton(AF_INET, text, &v4) == 1 || inet_pton(AF_INET6, text, &v6) == 1
+        // Room for the longer of the two.
+        var bytes = [UInt8](repeating: 0, count: 16)
+        return inet_pton(AF_INET, text, &bytes) == 1 || inet_pton(AF_INET6, text, &bytes) == 1
     }
 
     private func checkBootstrap(_ cluster: ClusterConfiguration) throws(ConfigurationError) {

@@ -38,14 +38,22 @@ package enum HostNames {
 
     /// The names that an address leads back to, without a dot at the end; empty if there are none.
     package static func names(of address: String) -> [String] {
-        var (four, six) = (in_addr(), in6_addr())
-        if inet_pton(AF_INET, address, &four) == 1 {
-            return withUnsafeBytes(of: &four) { names(AF_INET, $0) }
-        }
-        if inet_pton(AF_INET6, address, &six) == 1 {
-            return withUnsafeBytes(of: &six) { names(AF_INET6, $0) }
+        for (family, size) in addressSizes {
+            if let bytes = bytes(of: address, family, size) { return bytes.withUnsafeBytes { names(family, $0) } }
         }
         return []
+    }
+
+    /// Whether a text is an address of IPv4 or IPv6, and not a name.
+    package static func isAddress(_ text: String) -> Bool {
+        addressSizes.contains { bytes(of: text, $0.family, $0.bytes) != nil }
+    }
+
+    private static let addressSizes: [(family: CInt, bytes: Int)] = [(AF_INET, 4), (AF_INET6, 16)]
+
+    private static func bytes(of address: String, _ family: CInt, _ size: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: size)
+        return inet_pton(family, address, &bytes) == 1 ? bytes : nil
     }
 
     private static func names(_ family: CInt, _ bytes: UnsafeRawBufferPointer) -> [String] {

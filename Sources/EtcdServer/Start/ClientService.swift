@@ -39,26 +39,25 @@ struct ClientService: Sendable {
         }
     }
 
+    /// What `sun_path` holds on Linux.
+    private static let unixPathBytes = 108
+
     /// Nil if it went out.
     private func sendReady(to path: String) -> String? {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         guard descriptor >= 0 else { return String(cString: strerror(errno)) }
         defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var bytes = Array(path.utf8)
-        let length = bytes.count
+        // A `sockaddr_un`: the family, then the path.
+        var family = sa_family_t(AF_UNIX)
+        var address = withUnsafeBytes(of: &family) { [UInt8]($0) }
+        let path = Array(path.utf8)
+        guard path.count < Self.unixPathBytes else { return "the socket's path is too long" }
         // An abstract socket begins with a zero byte.
-        if bytes.first == UInt8(ascii: "@") { bytes[0] = 0 }
-        guard length < MemoryLayout.size(ofValue: address.sun_path) else { return "the socket's path is too long" }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        address += path.first == UInt8(ascii: "@") ? [0] + path.dropFirst() : path
         let message = Array("READY=1".utf8)
-        let sent = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(
-                    descriptor, message, message.count, 0, $0,
-                    socklen_t(MemoryLayout<sa_family_t>.size + length))
-            }
+        let sent = address.withUnsafeBytes { bytes -> Int in
+            guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return -1 }
+            return sendto(descriptor, message, message.count, 0, pointer, socklen_t(bytes.count))
         }
         return sent < 0 ? String(cString: strerror(errno)) : nil
     }

@@ -22,7 +22,7 @@ struct HostResolution {
     /// `localhost`; nil if nobody knows the host in time.
     func resolved(_ url: EndpointURL) -> EndpointURL? {
         let host = url.hostname
-        if url.isSocket || host == "localhost" || isAddress(host) { return url }
+        if url.isSocket || host == "localhost" || HostNames.isAddress(host) { return url }
         while true {
             let addresses = HostNames.addresses(of: host)
             if let address = addresses.first(where: { !$0.contains(":") }) ?? addresses.first {
@@ -57,10 +57,5 @@ struct HostResolution {
             left.compactMap { resolved($0)?.description }, right.compactMap { resolved($0)?.description }
         )
         return one.count == left.count && one.sorted() == other.sorted()
-    }
-
-    private func isAddress(_ host: String) -> Bool {
-        var (four, six) = (in_addr(), in6_addr())
-        return inet_pton(AF_INET, host, &four) == 1 || inet_pton(AF_INET6, host, &six) == 1
     }
 }
