@@ -19,6 +19,7 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
@@ -97,7 +98,7 @@ let targets: [Target] = [
          "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
-    room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioSSL, asyncAlgorithms]),
+    room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioHTTP2, nioSSL, asyncAlgorithms]),
     // Layer 11
     room("CommandLineKit", []),
     room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", protobuf, nioCore, nioPosix, nioSSL]),
@@ -159,7 +160,7 @@ let targets: [Target] = [
     tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
-    tests("EtcdClientTests", ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport]),
+    tests("EtcdClientTests", ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioPosix]),
     tests(
         "UtilityTests",
         ["CommandLineKit", "Base", "EtcdWire", "FileIO", "RaftWire", "RaftLog", "BBolt", "Backend", "Membership", "Utility", protobuf]
@@ -209,6 +210,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.35.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.30.0"),
         .package(url: "https://github.com/apple/swift-certificates.git", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.3.0"),

@@ -76,7 +76,7 @@ struct LayeringTests {
         "EtcdClient": (
             4,
             [
-                "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOSSL", "AsyncAlgorithms",
+                "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOHTTP2", "NIOSSL", "AsyncAlgorithms",
                 "Foundation", "Synchronization",
             ]
         ),

@@ -56,6 +56,7 @@ final class EndpointChannel: Sendable {
                             allowWithoutCalls: false
                         )
                     }
+                    config.channelDebuggingCallbacks.onCreateTCPConnection = { HarmlessFrames.install(on: $0) }
                     config.http2.authority = settings.security?.serverName ?? endpoint.authorityOfSocket
                 }
             )
