@@ -160,7 +160,10 @@ let targets: [Target] = [
     tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
     tests("ServerLogTests", ["ServerLog"]),
-    tests("EtcdClientTests", ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioPosix]),
+    tests(
+        "EtcdClientTests",
+        ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]
+    ),
     tests(
         "UtilityTests",
         ["CommandLineKit", "Base", "EtcdWire", "FileIO", "RaftWire", "RaftLog", "BBolt", "Backend", "Membership", "Utility", protobuf]
