@@ -113,10 +113,12 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "ServiceLookup", "TransportSecurity", "ServerConfiguration", "ServerLog",
          "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
     ),
+    room("EtcdProgram", ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog"]),
     // Layer 12
     program("EtcdctlMain", ["CommandLineKit", "Control"]),
     program("EtcdutlMain", ["Utility"]),
-    program("EtcdMain", ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog"]),
+    program("EtcdMain", ["EtcdProgram"]),
+    program("EtcdProgramsMain", ["CommandLineKit", "Control", "EtcdProgram", "Utility"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
     room(
@@ -207,6 +209,8 @@ let package = Package(
         .executable(name: "etcd", targets: ["EtcdMain"]),
         .executable(name: "etcdctl", targets: ["EtcdctlMain"]),
         .executable(name: "etcdutl", targets: ["EtcdutlMain"]),
+        // The three in one file, for images and packages.
+        .executable(name: "etcd-programs", targets: ["EtcdProgramsMain"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),

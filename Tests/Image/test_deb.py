@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from conftest import ROOT
-from imagetool import programs
+from imagetool import recipe
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +32,13 @@ def test_files(unpacked):
         "usr/share/doc/swift-etcd/copyright", "usr/share/man/man1/etcd.1.gz",
     ]:
         assert (unpacked / path).is_file()
-    for name in programs.names():
+    for name in recipe.PROGRAMS:
         assert os.access(unpacked / "usr/bin" / name, os.X_OK)
         assert (unpacked / f"usr/share/man/man1/{name}.1.gz").is_file()
 
 
 def test_programs_run(unpacked):
-    for name in programs.names():
+    for name in recipe.PROGRAMS:
         word = "--version" if name == "etcd" else "version"
         run = subprocess.run([unpacked / "usr/bin" / name, word], capture_output=True, text=True)
         assert run.returncode == 0 and "3.7.1" in run.stdout

@@ -106,7 +106,11 @@ struct LayeringTests {
             ]
         ),
         "EtcdutlMain": (12, ["Utility", "Foundation"]),
-        "EtcdMain": (12, ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]),
+        "EtcdProgram": (
+            11, ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]
+        ),
+        "EtcdMain": (12, ["EtcdProgram"]),
+        "EtcdProgramsMain": (12, ["CommandLineKit", "Control", "EtcdProgram", "Utility", "Dispatch", "Foundation"]),
     ]
 
     /// Rooms beside the house, which the house never imports.

@@ -36,13 +36,15 @@ def build():
     """Writes the package into RELEASE and returns its path."""
     moment = programs.source_date()
     shutil.rmtree(TREE, ignore_errors=True)
-    for name in programs.names():
-        put(f"usr/bin/{name}", (programs.PROGRAMS / name).read_bytes(), 0o755)
+    first, *others = recipe.PROGRAMS
+    put(f"usr/bin/{first}", (programs.PROGRAMS / first).read_bytes(), 0o755)
+    for name in others:
+        (TREE / "usr/bin" / name).hardlink_to(TREE / "usr/bin" / first)
     put("lib/systemd/system/etcd.service", (recipe.CONTAINER / "etcd.service").read_bytes())
     put("usr/lib/sysusers.d/swift-etcd.conf", (SOURCES / "sysusers.conf").read_bytes())
     put("etc/default/etcd", (SOURCES / "etcd.default").read_bytes())
     documents(moment)
-    for name, text in manual.pages(programs.PROGRAMS, programs.names(), moment).items():
+    for name, text in manual.pages(programs.PROGRAMS, recipe.PROGRAMS, moment).items():
         put(f"usr/share/man/man1/{name}.1.gz", compressed(text.encode()))
     control()
     recipe.RELEASE.mkdir(parents=True, exist_ok=True)
@@ -102,7 +104,8 @@ def without_apache(text):
 
 
 def control():
-    size = sum(path.stat().st_size for path in TREE.rglob("*") if path.is_file())
+    sizes = {path.stat().st_ino: path.stat().st_size for path in TREE.rglob("*") if path.is_file()}
+    size = sum(sizes.values())
     put("DEBIAN/control", CONTROL.format(
         version=f"{recipe.VERSION}-{REVISION}", architecture=recipe.ARCHITECTURE, maintainer=MAINTAINER,
         size=(size + 1023) // 1024).encode())

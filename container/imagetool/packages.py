@@ -61,13 +61,15 @@ def newest(name):
     return max(CACHE.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime)
 
 
-def fetch():
-    """Every package of the lock file with "path" added; refuses one whose hash differs.
+def fetch(wanted=None):
+    """The packages of the lock file, or those `wanted`, with "path" added; refuses one whose hash differs.
 
     Debian's archive keeps only the newest versions. With IMAGE_ALLOW_NEWER=1 a package whose locked version is gone is
     taken as it is now, with a warning: for tests of the tools, never for a release."""
     packages = []
     for package in locked():
+        if wanted is not None and package["name"] not in wanted:
+            continue
         name, version = package["name"], package["version"]
         path = CACHE / f"{name}_{version.replace(':', '%3a')}_{package['architecture']}.deb"
         if not path.exists():

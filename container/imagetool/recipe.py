@@ -9,7 +9,8 @@ WORK = ROOT / ".build-image"  # everything that is built; git ignores it
 # What is published: layouts, docker archives, SBOMs, the Debian package.
 RELEASE = Path(os.environ.get("IMAGE_RELEASE", WORK / "release"))
 
-# Products of Package.swift. A product that Package.swift does not have (yet) is left out, and the build says so.
+# The programs of the image and the Debian package: names of one file, the product of Package.swift that is all of them.
+PRODUCT = "etcd-programs"
 PROGRAMS = ["etcd", "etcdctl", "etcdutl"]
 
 IMAGE_NAME = "swift-etcd"
