@@ -1,10 +1,17 @@
 // The program `etcd`: reads its settings, runs a member until a signal ends it.
 
 import EtcdServer
-import Foundation
+import FileIO
+import FoundationEssentials
 import GRPCProxy
 import ServerConfiguration
 import ServerLog
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 package enum EtcdProgram {
     /// Runs to the end of the process. To be called on the main thread, before there are others: signals are blocked in
@@ -18,14 +25,14 @@ package enum EtcdProgram {
             defaultHost: DefaultHost.detect)
         {
         case .printVersion:
-            write(HelpText.version(gitSHA: "Not provided"), to: .standardOutput)
+            write(HelpText.version(gitSHA: "Not provided"), to: STDOUT_FILENO)
             exit(0)
         case .printHelp:
-            write(HelpText.usage, to: .standardError)
-            write(HelpText.flags, to: .standardOutput)
+            write(HelpText.usage, to: STDERR_FILENO)
+            write(HelpText.flags, to: STDOUT_FILENO)
             exit(0)
         case .failure(let failure):
-            write(failure.standardErrorText, to: .standardError)
+            write(failure.standardErrorText, to: STDERR_FILENO)
             let configured = try? failure.logging?.openLogger()
             for line in failure.logLines {
                 line.write(to: line.logger == .configured ? configured ?? .standard() : .standard())
@@ -79,11 +86,17 @@ package enum EtcdProgram {
         exit(0)
     }
 
-    private static func write(_ text: String, to file: FileHandle) {
-        file.write(Data(text.utf8))
+    private static func write(_ text: String, to descriptor: CInt) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
     }
 
     private static func readFile(_ path: String) throws -> [UInt8] {
-        Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        try POSIXFileSystem().read(path)
     }
 }

@@ -5,8 +5,13 @@ import CommandLineKit
 import Control
 import Dispatch
 import EtcdProgram
-import Foundation
 import Utility
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 // No `await` here: it would make threads before etcd has blocked its signals.
 switch Program.name {

@@ -41,7 +41,15 @@ def test_programs_run(unpacked):
     for name in recipe.PROGRAMS:
         word = "--version" if name == "etcd" else "version"
         run = subprocess.run([unpacked / "usr/bin" / name, word], capture_output=True, text=True)
-        assert run.returncode == 0 and "3.7.1" in run.stdout
+        assert run.returncode == 0 and run.stdout.lower().startswith(f"{name} version: 3.7.1\n"), run.stdout + run.stderr
+
+
+def test_one_file_under_three_names(unpacked, tmp_path):
+    first, *others = [unpacked / "usr/bin" / name for name in recipe.PROGRAMS]
+    assert all(path.samefile(first) for path in others)
+    (tmp_path / "renamed").symlink_to(first)
+    run = subprocess.run([tmp_path / "renamed", "--version"], capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout.startswith("etcd Version: 3.7.1\n")
 
 
 @pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")

@@ -20,7 +20,7 @@ Version: {version}
 Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {size}
-Depends: libc6 (>= 2.36), libgcc-s1 (>= 3.0), libstdc++6 (>= 12), systemd | systemd-standalone-sysusers
+Depends: libc6 (>= 2.36), libgcc-s1 (>= 3.0), systemd | systemd-standalone-sysusers
 Conflicts: etcd, etcd-server, etcd-client
 Provides: etcd-server, etcd-client
 Replaces: etcd, etcd-server, etcd-client
@@ -86,10 +86,10 @@ def copyright_text():
     for identity, path in programs.license_files():
         content = without_apache(path.read_text(errors="replace"))
         seen.setdefault(content, []).append(f"{identity} ({path.name})")
-    for package in packages.fetch():
+    debian = packages.fetch()
+    for package in debian:
         if package["name"] in recipe.LINKED_ARCHIVES:
-            content = next(
-                data for path, (_, data) in packages.content(package).items() if path.endswith("/copyright")).decode()
+            content = packages.copyright_of(package, debian).decode()
             seen.setdefault(content.strip(), []).append(package["name"])
     for content, owners in seen.items():
         text.append("\n" + "=" * 70 + "\n" + "\n".join(owners) + "\n\n" + content + "\n")

@@ -16,12 +16,14 @@ CACHE = recipe.WORK / "debian"
 LICENSES = {
     "libc6": "LGPL-2.1-or-later",
     "libgcc-s1": "GPL-3.0-or-later WITH GCC-exception-3.1",
-    "libstdc++6": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "gcc-12-base": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "ca-certificates": "MPL-2.0 AND GPL-2.0-or-later",
     "tzdata": "LicenseRef-public-domain",
     "libnghttp2-dev": "MIT",
     "zlib1g-dev": "Zlib",
     "libcrypt-dev": "LGPL-2.1-or-later",
+    "libyaml-dev": "MIT",
+    "libstdc++-12-dev": "GPL-3.0-or-later WITH GCC-exception-3.1",
 }
 
 
@@ -125,3 +127,12 @@ def content(package):
                 file = archive.extractfile(entry) if entry.isreg() or entry.islnk() else None
                 files[entry.name.removeprefix("./")] = (entry, file.read() if file else b"")
     return files
+
+
+def copyright_of(package, among):
+    """The text of a package's copyright file; GCC's packages share one, which lies in another package `among` those."""
+    owners = [package, *[other for other in among if other["name"] == f"{package['source']}-base"]]
+    for owner in owners:
+        if data := content(owner).get(f"usr/share/doc/{owner['name']}/copyright", (None, b""))[1]:
+            return data
+    raise SystemExit(f"{package['name']} has no copyright file")

@@ -42,7 +42,7 @@ def build(debian):
     product = SCRATCH / "release" / recipe.PRODUCT
     if relink:
         product.unlink(missing_ok=True)
-    subprocess.run([*swift(), "build", *flags(), "--product", recipe.PRODUCT], check=True, cwd=SOURCES)
+    subprocess.run([*swift(), "build", *flags(), "--product", recipe.PRODUCT], check=True, cwd=SOURCES, env=environment())
     check_revisions()
     shutil.rmtree(PROGRAMS, ignore_errors=True)
     PROGRAMS.mkdir(parents=True)
@@ -61,14 +61,31 @@ def flags():
     return [
         "-c", "release", "--static-swift-stdlib", "--scratch-path", str(SCRATCH),
         # Nothing of the place of the build, no debugging information.
-        "-Xswiftc", "-gnone", "-Xcc", "-g0", "-Xlinker", "-s",
-        # What nothing calls is left out.
-        "-Xswiftc", "-Xfrontend", "-Xswiftc", "-function-sections", "-Xcc", "-ffunction-sections", "-Xcc", "-fdata-sections",
-        "-Xlinker", "--gc-sections",
-        "-Xswiftc", "-file-prefix-map", "-Xswiftc", mapping, "-Xcc", f"-ffile-prefix-map={mapping}",
+        *swiftc("-gnone", "-file-prefix-map", mapping), *clang("-g0", f"-ffile-prefix-map={mapping}"),
+        # What nothing calls is left out, and no name is kept for others to find.
+        *swiftc("-Xfrontend", "-function-sections"), *clang("-ffunction-sections", "-fdata-sections"),
+        *swiftc("-use-ld=lld"), *each("-Xlinker", "--gc-sections", "--no-export-dynamic", "-s"),
         # Found before the shared libraries of the same names.
-        "-Xswiftc", f"-L{ARCHIVES}",
+        *swiftc(f"-L{ARCHIVES}"),
     ]
+
+
+def each(flag, *words):
+    return [part for word in words for part in (flag, word)]
+
+
+def swiftc(*words):
+    return each("-Xswiftc", *words)
+
+
+def clang(*words):
+    """For C and C++."""
+    return [*each("-Xcc", *words), *each("-Xcxx", *words)]
+
+
+def environment():
+    """The variables of the build: pkg-config finds the archives instead of the system's libraries."""
+    return {**os.environ, "PKG_CONFIG_PATH": str(ARCHIVES)}
 
 
 def copy_sources():
@@ -122,6 +139,10 @@ def take_archives(debian):
                 (ARCHIVES / archive).unlink(missing_ok=True)
                 (ARCHIVES / archive).write_bytes(data)
                 changed = True
+            for name in recipe.PKG_CONFIG_NAMES.get(archive, []):
+                (ARCHIVES / f"{name}.pc").write_text(
+                    f"Name: {name}\nDescription: {archive}\nVersion: {package['version'].split(':')[-1]}\n"
+                    f"Libs: -L{ARCHIVES} -l{archive.removeprefix('lib').removesuffix('.a')}\n")
     return changed
 
 

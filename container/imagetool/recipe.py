@@ -40,8 +40,10 @@ RUNTIME_FILES = {
         "lib/x86_64-linux-gnu/libnss_files.so.2",
         "lib64/ld-linux-x86-64.so.2",
     ],
+    # The C library itself asks for it when a thread ends.
     "libgcc-s1": ["lib/x86_64-linux-gnu/libgcc_s.so.1"],
-    "libstdc++6": ["usr/lib/x86_64-linux-gnu/libstdc++.so.6"],
+    # The licence of the libraries of GCC.
+    "gcc-12-base": [],
     "ca-certificates": ["usr/share/ca-certificates/mozilla/"],
     "tzdata": ["usr/share/zoneinfo/"],
 }
@@ -51,7 +53,12 @@ LINKED_ARCHIVES = {
     "libnghttp2-dev": "libnghttp2.a",
     "zlib1g-dev": "libz.a",
     "libcrypt-dev": "libcrypt.a",
+    "libyaml-dev": "libyaml.a",
+    "libstdc++-12-dev": "libstdc++.a",
 }
+
+# What Package.swift asks pkg-config for, by archive.
+PKG_CONFIG_NAMES = {"libnghttp2.a": ["libnghttp2"], "libz.a": ["zlib"], "libyaml.a": ["yaml-0.1"]}
 
 # What the image's etcd takes as defaults; see SurroundingDefaults.swift for the form and why these are not flags.
 DEFAULTS = "; ".join([

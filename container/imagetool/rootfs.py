@@ -84,7 +84,7 @@ def add_package(tree, package):
     files = packages.content(package)
     certificates = []
     for path, (entry, data) in sorted(files.items()):
-        if path == f"usr/share/doc/{name}/copyright" or path.endswith("/copyright") and name not in recipe.RUNTIME_FILES:
+        if path == f"usr/share/doc/{name}/copyright":
             tree.file(f"usr/share/doc/{name}/copyright", data, package=name)
         if not any(path.startswith(prefix) for prefix in prefixes) or "/zoneinfo/right/" in path or "/zoneinfo/posix/" in path:
             continue
