@@ -44,10 +44,11 @@ def calls(connection, first, count, message, reader):
 
 
 def resident(member):
+    """Its own memory; pages of the file that are mapped are the system's."""
     for line in open(f"/proc/{member.process.pid}/status"):
-        if line.startswith("VmRSS"):
+        if line.startswith("RssAnon"):
             return int(line.split()[1]) << 10
-    raise AssertionError("no VmRSS")
+    raise AssertionError("no RssAnon")
 
 
 def test_a_long_lived_connection_keeps_nothing_of_its_calls(member):
