@@ -62,9 +62,12 @@ def flags():
         "-c", "release", "--static-swift-stdlib", "--scratch-path", str(SCRATCH),
         # Nothing of the place of the build, no debugging information.
         *swiftc("-gnone", "-file-prefix-map", mapping), *clang("-g0", f"-ffile-prefix-map={mapping}"),
-        # What nothing calls is left out, and no name is kept for others to find.
+        # What nothing calls is left out, what is the same is there once, and no name is kept for others to find.
         *swiftc("-Xfrontend", "-function-sections"), *clang("-ffunction-sections", "-fdata-sections"),
-        *swiftc("-use-ld=lld"), *each("-Xlinker", "--gc-sections", "--no-export-dynamic", "-s"),
+        *swiftc("-use-ld=lld"),
+        *each("-Xlinker", "--gc-sections", "--icf=all", "--no-export-dynamic", "-z", "pack-relative-relocs", "-s"),
+        # Nothing in the programs unwinds a stack; debuggers read the section that this one indexes.
+        *each("-Xlinker", "--no-eh-frame-hdr"),
         # Found before the shared libraries of the same names.
         *swiftc(f"-L{ARCHIVES}"),
     ]
