@@ -82,7 +82,9 @@ final class GRPCApplication: HTTP2ServerApplication {
         frontDoor.messages &+= 1
         switch call.rpc {
         case .reflectionV1, .reflectionV1Alpha: Reflection.answer(bytes, to: call)
-        case .leaseKeepAlive: frontDoor.lane.keepAlive(bytes, call.metadata, call)
+        case .leaseKeepAlive:
+            call.noteRequest()
+            frontDoor.lane.keepAlive(bytes, call.metadata, call)
         case .watch: frontDoor.lane.watch(bytes, call.metadata, call)
         default:
             guard !call.hasRequest else { return }
@@ -94,8 +96,9 @@ final class GRPCApplication: HTTP2ServerApplication {
     func clientFinished(_ stream: ServerStream) {
         guard let call = stream.context as? GRPCCall else { return }
         switch call.rpc {
-        case .reflectionV1, .reflectionV1Alpha, .leaseKeepAlive: call.finish(nil)
-        // A client that has asked for all it wants goes on listening.
+        case .reflectionV1, .reflectionV1Alpha: call.finish(nil)
+        case .leaseKeepAlive: call.finishWhenAnswered()
+        // A client that has asked for all it wants goes on listening, as with Go.
         case .watch: break
         default:
             if !call.hasRequest { stream.finish(status: 13, message: "EOF") }
@@ -145,6 +148,9 @@ final class GRPCCall: ReplySink {
 
     private let statistics: CallStatistics
     private var isCounted = false
+    // Of a stream whose every request is answered once, some of them by the leader and therefore later.
+    private var unanswered = 0
+    private var isEnding = false
     /// Where calls are timed: the clock, and when this one began.
     var timer: (clock: () -> Instant, begun: Instant)?
 
@@ -168,6 +174,17 @@ final class GRPCCall: ReplySink {
     func send(_ message: Bytes) {
         statistics.sent(rpc, message.count)
         stream.send(message)
+        guard unanswered > 0 else { return }
+        unanswered -= 1
+        if isEnding, unanswered == 0 { finish(nil) }
+    }
+
+    func noteRequest() { unanswered += 1 }
+
+    /// The client sends no more requests; those that it sent are still answered.
+    func finishWhenAnswered() {
+        isEnding = true
+        if unanswered == 0 { finish(nil) }
     }
 
     func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {

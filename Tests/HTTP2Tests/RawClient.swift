@@ -35,6 +35,8 @@ final class Recorder: HTTP2ServerApplication {
     var isClosed = false
     /// Whether messages are answered, and calls ended when the client has.
     var answers = true
+    /// Whether calls are ended with the answer, before the client has ended its side.
+    var endsEarly = false
     var streams: [ServerStream] = []
 
     func started(_ stream: ServerStream) { streams.append(stream) }
@@ -44,6 +46,7 @@ final class Recorder: HTTP2ServerApplication {
     func received(_ stream: ServerStream, message: UnsafeRawBufferPointer) {
         messages.append(Array(message))
         if answers { stream.send(Bytes(copying: message)) }
+        if endsEarly { stream.finish(status: 0) }
     }
 
     func clientFinished(_ stream: ServerStream) { if answers { stream.finish(status: 0) } }
@@ -111,6 +114,12 @@ final class RawClient {
     func send(_ bytes: [UInt8]) {
         guard channel.isActive else { return }
         _ = try? channel.writeInbound(ByteBuffer(bytes: bytes))
+        channel.embeddedEventLoop.run()
+        collect()
+    }
+
+    func advanceTime(by amount: TimeAmount) {
+        channel.embeddedEventLoop.advanceTime(by: amount)
         channel.embeddedEventLoop.run()
         collect()
     }

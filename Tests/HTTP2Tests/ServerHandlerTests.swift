@@ -40,6 +40,7 @@ struct ServerHandlerTests {
         let fields = client.fields(1)
         #expect(fields["grpc-status"] == "8" && fields["grpc-message"] == "grpc: received message larger than max (101 vs. 100)")
         #expect(client.application.messages.isEmpty)
+        #expect(client.frames.contains { $0.type == 3 && $0.stream == 1 && $0.errorCode == 0 }, "the rest need not come")
         client.call(3)
         client.data(3, RawClient.message([UInt8](repeating: 1, count: 100)))
         #expect(client.application.messages.count == 1, "the connection goes on")
@@ -65,6 +66,52 @@ struct ServerHandlerTests {
         client.call(1)
         client.data(1, [0, 0, 0, 0, 9, 1])
         #expect(client.fields(1)["grpc-status"] == "13")
+    }
+
+    @Test("an answer that is ready before the client has ended its side: no reset where the end comes", arguments: [true, false])
+    func earlyAnswer(inOneRead: Bool) throws {
+        let client = try RawClient()
+        client.application.endsEarly = true
+        for stream in stride(from: UInt32(1), to: 1001, by: 2) {
+            client.call(stream)
+            let data = RawClient.frame(0, 0, stream, RawClient.message([1])), end = RawClient.frame(0, 1, stream, [])
+            if inOneRead {
+                client.send(data + end)
+            } else {
+                client.send(data)
+                client.send(end)
+            }
+            #expect(client.dataBytes(stream) == RawClient.message([1]))
+        }
+        #expect(client.handler.openStreams == 0)
+        client.advanceTime(by: .seconds(5))
+        #expect(!client.frames.contains { $0.type == 3 } && client.goAway == nil)
+    }
+
+    @Test("a client that does not end its side of an answered call is told to stop, once")
+    func unendedCall() throws {
+        let client = try RawClient()
+        client.application.endsEarly = true
+        for stream in stride(from: UInt32(1), to: 21, by: 2) {
+            client.call(stream)
+            client.data(stream, RawClient.message([1]), ends: false)
+        }
+        #expect(client.fields(19)["grpc-status"] == "0")
+        #expect(!client.frames.contains { $0.type == 3 } && client.handler.openStreams == 10)
+        client.advanceTime(by: .seconds(5))
+        #expect(client.frames.filter { $0.type == 3 }.map(\.stream) == Array(stride(from: UInt32(1), to: 21, by: 2)))
+        #expect(client.frames.filter { $0.type == 3 }.allSatisfy { $0.errorCode == 0 })
+        #expect(client.handler.openStreams == 0)
+    }
+
+    @Test("answered calls that clients leave open take no memory without end")
+    func manyUnendedCalls() throws {
+        let client = try RawClient()
+        client.application.endsEarly = true
+        for stream in stride(from: UInt32(1), to: 2001, by: 2) {
+            client.send(RawClient.frame(1, 4, stream, RawClient.head()) + RawClient.frame(0, 0, stream, RawClient.message([1])))
+        }
+        #expect(client.handler.openStreams <= 256)
     }
 
     @Test("a request that is no gRPC call gets to the HTTP side with its body")

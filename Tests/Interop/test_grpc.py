@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 import harness
+from cluster import Cluster
 
 
 def varint(value):
@@ -176,3 +177,47 @@ def test_stop_ends_calls_in_order(member):
         member.stop()
         code, _ = refused(lambda: next(stream))
         assert code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+def half_closed(channel, path, requests, timeout=10):
+    """The answers of a stream whose client has sent all of its requests, and how it ended."""
+    call = channel.stream_stream(path)(iter(requests), timeout=timeout)
+    answers = []
+    try:
+        answers.extend(call)
+    except grpc.RpcError:
+        pass
+    return answers, call.code()
+
+
+@pytest.mark.parametrize("kind", ["ours", "go"])
+def test_every_renewal_is_answered_before_the_stream_ends(tmp_path, kind):
+    """Also where the leader, who is elsewhere, has to be asked, and the client has ended its side long ago."""
+    with Cluster(tmp_path, (kind,) * 3) as cluster:
+        first = cluster.members[0]
+        status, lease = first.post("/v3/lease/grant", {"TTL": "100"})
+        assert status == 200
+        renewal = field(1, int(lease["ID"]))
+        for member in cluster.members:
+            with grpc.insecure_channel(member.endpoint) as channel:
+                for count in (1, 5):
+                    answers, code = half_closed(channel, "/etcdserverpb.Lease/LeaseKeepAlive", [renewal] * count)
+                    assert code == grpc.StatusCode.OK
+                    assert [dict(fields(answer)).get(3) for answer in answers] == [100] * count
+                answers, code = half_closed(channel, "/etcdserverpb.Lease/LeaseKeepAlive", [field(1, 12345), renewal])
+                assert [dict(fields(answer)).get(3) for answer in answers] == [None, 100]
+                assert half_closed(channel, "/etcdserverpb.Lease/LeaseKeepAlive", []) == ([], grpc.StatusCode.OK)
+
+
+@pytest.mark.parametrize("kind", ["ours", "go"])
+def test_a_watch_goes_on_when_its_client_has_asked_for_all_it_wants(tmp_path, kind):
+    program = harness.go_program("etcd") if kind == "go" else None
+    with harness.Member(tmp_path / "data", program=program) as member:
+        with grpc.insecure_channel(member.endpoint) as channel:
+            call = channel.stream_stream("/etcdserverpb.Watch/Watch")(iter([field(1, field(1, b"k"))]), timeout=10)
+            assert dict(fields(next(call))).get(3) == 1, "created"
+            member.put("k", "v")
+            assert 11 in dict(fields(next(call))), "an event"
+            call.cancel()
+            answers, code = half_closed(channel, "/etcdserverpb.Watch/Watch", [], timeout=1)
+            assert (answers, code) == ([], grpc.StatusCode.DEADLINE_EXCEEDED)

@@ -29,6 +29,9 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     private var deadlineTimer: Scheduled<Void>?
     private var keepaliveTimer: Scheduled<Void>?
     private var keepaliveDeadline: Scheduled<Void>?
+    /// Answered in full; their clients may be about to end their side. Those that have waited for one timer, and others.
+    private var unended: (old: [ServerStream], new: [ServerStream]) = ([], [])
+    private var unendedTimer: Scheduled<Void>?
     private var lastRead = NIODeadline.now()
     /// Told when the connection has something to write outside of a read, to flush many connections together; without
     /// it the handler flushes in the loop's next turn.
@@ -104,6 +107,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         deadlineTimer?.cancel()
         keepaliveTimer?.cancel()
         keepaliveDeadline?.cancel()
+        unendedTimer?.cancel()
+        unended = ([], [])
         let open = streams.sorted { $0.id < $1.id }
         streams = []
         for stream in open {
@@ -310,6 +315,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
             guard rest.count >= Self.frameSize + size else { break }
             position += Self.frameSize + size
             let message = UnsafeRawBufferPointer(rebasing: rest[Self.frameSize..<Self.frameSize + size])
+            stream.hasWholeMessage = true
             if rest[0] == 0 { application.received(stream, message: message) } else { deliverCompressed(stream, message) }
         }
         return position
@@ -382,9 +388,41 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         return Int(NGHTTP2_ERR_DEFERRED.rawValue)
     }
 
-    /// The server's side of a stream is over: a client that still sends is told to stop, as gRPC does.
+    /// How long a client may take to end its side of a call that was answered, at least; most do so with the next packet.
+    private static let endGrace = TimeAmount.milliseconds(100)
+    /// Of one connection; those beyond are told at once, so that answered calls take no memory.
+    private static let unendedMax = 256
+
+    /// The server's side of a stream is over: a client that still sends is told to stop, as gRPC does. One that has sent
+    /// its message is given a moment to end its side, as some clients count resets.
     func endSent(_ stream: ServerStream) {
-        guard let session, !stream.isClientFinished else { return }
+        guard let context, !stream.isClientFinished else { return }
+        guard stream.hasWholeMessage, mayWaitForEnds() else { return stopClient(stream) }
+        unended.new.append(stream)
+        if unendedTimer == nil { startUnendedTimer(context.eventLoop) }
+    }
+
+    /// Whether there is room in the list, once those that have ended are taken out.
+    private func mayWaitForEnds() -> Bool {
+        if unended.old.count + unended.new.count < Self.unendedMax { return true }
+        unended.old.removeAll { $0.isClientFinished || $0.isClosed }
+        unended.new.removeAll { $0.isClientFinished || $0.isClosed }
+        return unended.old.count + unended.new.count < Self.unendedMax
+    }
+
+    private func startUnendedTimer(_ loop: any EventLoop) {
+        unendedTimer = loop.assumeIsolated().scheduleTask(in: Self.endGrace) {
+            self.unendedTimer = nil
+            let due = self.unended.old
+            self.unended = (self.unended.new, [])
+            for stream in due where !stream.isClientFinished && !stream.isClosed { self.stopClient(stream) }
+            self.becomeDirty()
+            if !self.unended.old.isEmpty { self.startUnendedTimer(loop) }
+        }
+    }
+
+    private func stopClient(_ stream: ServerStream) {
+        guard let session else { return }
         nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
     }
 

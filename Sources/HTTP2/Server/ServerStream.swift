@@ -27,6 +27,7 @@ package final class ServerStream {
     // In: bytes that are no whole message yet.
     var incoming: [UInt8] = []
     var isClientFinished = false
+    var hasWholeMessage = false
     // Out: messages that nghttp2 has not taken.
     private var outgoing = OutgoingQueue()
     private(set) var trailers: Trailers?
