@@ -90,7 +90,7 @@ let targets: [Target] = [
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioWebSocket]),
     // Layer 10
     room("ServerConfiguration", ["ServerLog", yams]),
-    room("ServerLog", []),
+    room("ServerLog", ["CZlib"]),
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
@@ -159,7 +159,7 @@ let targets: [Target] = [
     tests("CommandLineKitTests", ["CommandLineKit"]),
     tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
-    tests("ServerLogTests", ["ServerLog"]),
+    tests("ServerLogTests", ["ServerLog", "CZlib"]),
     tests(
         "EtcdClientTests",
         ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]

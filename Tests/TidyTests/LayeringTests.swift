@@ -62,7 +62,7 @@ struct LayeringTests {
                 "NIOHTTP1", "NIOWebSocket",
             ]
         ),
-        "ServerLog": (9, ["Foundation", "Glibc", "Musl", "Synchronization"]),
+        "ServerLog": (9, ["CZlib", "Dispatch", "Foundation", "Glibc", "Musl", "Synchronization"]),
         "ServerConfiguration": (9, ["ServerLog", "Foundation", "Yams", "Glibc", "Musl"]),
         "EtcdServer": (
             10,
