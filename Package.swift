@@ -29,7 +29,6 @@ let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "s
 let grpcCore: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
 let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let asyncAlgorithms: Target.Dependency = .product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
-let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
@@ -76,6 +75,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CResolver"),
+    room("Threads", []),
     room("ServiceLookup", ["CResolver"]),
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras, x509, swiftASN1]),
@@ -89,19 +89,20 @@ let targets: [Target] = [
     // Layer 9
     room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioWebSocket]),
     // Layer 10
-    room("ServerConfiguration", ["ServerLog", yams]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    room("ServerConfiguration", ["ServerLog", "CYAML"]),
     room("ServerLog", ["CZlib"]),
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "Wire", "RaftWire", "ServiceLookup", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
+         "Wire", "RaftWire", "ServiceLookup", "Threads", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
          "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
     room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioHTTP2, nioSSL, asyncAlgorithms]),
     // Layer 11
     room("CommandLineKit", []),
-    room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", protobuf, nioCore, nioPosix, nioSSL]),
+    room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", "Threads", protobuf, nioCore, nioPosix, nioSSL]),
     room(
         "Utility",
         ["CommandLineKit", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "RaftLog", "BBolt", "Backend", "MVCC", "Membership",
@@ -113,10 +114,12 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "ServiceLookup", "TransportSecurity", "ServerConfiguration", "ServerLog",
          "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
     ),
+    room("EtcdProgram", ["EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads"]),
     // Layer 12
     program("EtcdctlMain", ["CommandLineKit", "Control"]),
     program("EtcdutlMain", ["Utility"]),
-    program("EtcdMain", ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog"]),
+    program("EtcdMain", ["EtcdProgram"]),
+    program("EtcdProgramsMain", ["CommandLineKit", "Control", "EtcdProgram", "Utility"]),
     // Side rooms
     room("SimulatedDisk", ["Base", "FileIO"]),
     room(
@@ -150,11 +153,13 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "Auth", "StateMachine",
          "Replica"]
     ),
+    tests("FrontDoorTests", ["FrontDoor", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("HTTP2Tests", ["Base", "HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("PeerTransportTests", ["Base", "RaftWire", "Membership", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdServerTests", ["Base", "FileIO", "Metrics", "EtcdServer", "ServerConfiguration", "ServerLog"]),
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras, x509, swiftASN1]),
+    tests("ThreadsTests", ["Threads"]),
     tests("ServiceLookupTests", ["ServiceLookup"]),
     tests("CommandLineKitTests", ["CommandLineKit"]),
     tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),
@@ -210,6 +215,8 @@ let package = Package(
         .executable(name: "etcd", targets: ["EtcdMain"]),
         .executable(name: "etcdctl", targets: ["EtcdctlMain"]),
         .executable(name: "etcdutl", targets: ["EtcdutlMain"]),
+        // The three in one file, for images and packages.
+        .executable(name: "etcd-programs", targets: ["EtcdProgramsMain"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
@@ -218,11 +225,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates.git", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
-        .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
+        // Without its streams of messages, the only part of it that would need all of Foundation.
+        .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0", traits: []),
         .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
         .package(url: "https://github.com/apple/swift-async-algorithms.git", from: "1.0.0"),
-        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: targets + fuzzing + measuring
 )

@@ -1,5 +1,11 @@
 // Numbers and durations as the flags and arguments of etcd's tools are written, and the words for what is wrong with them.
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// A text that is no number of the kind that was asked for.
 package struct NumberError: Error, Equatable, CustomStringConvertible {
     let function: String
@@ -10,6 +16,13 @@ package struct NumberError: Error, Equatable, CustomStringConvertible {
 }
 
 package enum GoNumber {
+    /// As `%f` prints it with so many places after the point.
+    package static func fixed(_ value: Double, places: Int) -> String {
+        var buffer = [CChar](repeating: 0, count: 400)
+        let count = withVaList([CInt(places), value]) { vsnprintf(&buffer, buffer.count, "%.*f", $0) }
+        return String(decoding: buffer.prefix(max(0, Int(count))).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     /// - Parameter base: 2…36, or 0 for what the number's beginning says (`0x`, `0o`, `0b`, a leading zero).
     package static func int(_ text: String, base: Int = 10) throws(NumberError) -> Int64 {
         var digits = Substring(text)

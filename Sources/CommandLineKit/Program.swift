@@ -7,6 +7,11 @@ import Musl
 #endif
 
 package enum Program {
+    /// What the process was called by, without folders: the last part of its name.
+    package static var name: String {
+        CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+    }
+
     /// What the process was called with, after its name; bytes that are no UTF-8 are kept (``Swift/String/rawBytes``).
     package static var arguments: [String] {
         (1..<max(1, Int(CommandLine.argc))).compactMap { index in

@@ -2,7 +2,7 @@
 
 import CommandLineKit
 import EtcdClient
-import Foundation
+import FoundationEssentials
 import NIOSSL
 import ServiceLookup
 
@@ -41,7 +41,7 @@ let globalFlags: [Flag] = [
 enum Settings {
     /// The variable that stands for a flag.
     static func variable(_ flag: String) -> String {
-        "ETCDCTL_" + flag.uppercased().replacingOccurrences(of: "-", with: "_")
+        "ETCDCTL_" + flag.uppercased().replacing("-", with: "_")
     }
 
     /// A global flag's text: the flag, the environment, or the default. A variable with a value that the flag wouldn't
@@ -121,7 +121,7 @@ enum Settings {
                 }
             if !accepted.isEmpty { return accepted }
         }
-        return text("endpoints", call).split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        return text("endpoints", call).split(separator: ",").map { trimmed($0) }
     }
 
     /// The clients' addresses in the domain's SRV records, those with TLS first.

@@ -2,7 +2,7 @@
 
 import CommandLineKit
 import EtcdClient
-import Foundation
+import FoundationEssentials
 
 /// Exit codes of etcdctl.
 enum ExitCode {
@@ -74,9 +74,8 @@ func connect(_ call: Invocation, authenticates: Bool = true) async throws(Comman
 func logLine(_ level: String, logger: String?, caller: String, _ message: String, _ fields: [(String, String)])
     -> String
 {
-    let formatter = ISO8601DateFormatter()
-    formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
-    var text = "{\"level\":\"\(level)\",\"ts\":\"\(formatter.string(from: Date()))\""
+    let now = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    var text = "{\"level\":\"\(level)\",\"ts\":\"\(now)\""
     if let logger { text += ",\"logger\":\"\(logger)\"" }
     text += ",\"caller\":\"\(caller)\",\"msg\":\(jsonText(message))"
     for (name, value) in fields { text += ",\"\(name)\":\(value)" }

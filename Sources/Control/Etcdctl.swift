@@ -1,7 +1,7 @@
 // The program etcdctl: its tree of commands, and its manual.
 
 package import CommandLineKit
-import Foundation
+import FoundationEssentials
 
 package enum Etcdctl {
     /// The versions that `version` prints.

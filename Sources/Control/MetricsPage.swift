@@ -2,7 +2,7 @@
 
 import CommandLineKit
 import EtcdClient
-import Foundation
+import FoundationEssentials
 import NIOCore
 import NIOPosix
 import NIOSSL

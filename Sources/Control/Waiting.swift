@@ -3,13 +3,20 @@
 import CommandLineKit
 import Dispatch
 import EtcdClient
-import Foundation
+import FoundationEssentials
 import Synchronization
+import Threads
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 /// Runs what blocks on a thread of its own: the threads of tasks are few, and they keep leases alive.
 func onThread<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
     await withCheckedContinuation { continuation in
-        Thread.detachNewThread { continuation.resume(returning: body()) }
+        startThread { continuation.resume(returning: body()) }
     }
 }
 

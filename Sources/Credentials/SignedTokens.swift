@@ -2,7 +2,7 @@
 // them; nothing is kept.
 
 package import Auth
-import Foundation
+import FoundationEssentials
 
 package struct SignedTokens: Sendable {
     /// Where the options say no `ttl`.
@@ -103,13 +103,12 @@ package struct SignedTokens: Sendable {
     // MARK: base64url without padding (RFC 4648, 5)
 
     static func encode(_ bytes: [UInt8]) -> String {
-        Data(bytes).base64EncodedString().replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
-            .replacingOccurrences(of: "=", with: "")
+        Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
     }
 
     static func decodeBytes(_ text: Substring) -> [UInt8]? {
         guard text.utf8.allSatisfy({ $0 != UInt8(ascii: "=") && $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "/") }) else { return nil }
-        var standard = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
+        var standard = String(text).replacing("-", with: "+").replacing("_", with: "/")
         while standard.utf8.count % 4 != 0 { standard += "=" }
         return Data(base64Encoded: standard).map { Array($0) }
     }

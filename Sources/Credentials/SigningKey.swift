@@ -2,7 +2,7 @@
 
 import Crypto
 import CryptoExtras
-import Foundation
+import FoundationEssentials
 import SwiftASN1
 import X509
 
@@ -182,7 +182,11 @@ private enum EdwardsPEM {
     static func publicKey(_ text: String) throws(TokenOptionError) -> [UInt8] { try content(text, publicHead) }
 
     private static func content(_ text: String, _ head: [UInt8]) throws(TokenOptionError) -> [UInt8] {
-        let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+        func withoutBlanks(_ line: Substring) -> Substring {
+            let front = line.drop(while: \.isWhitespace)
+            return front.lastIndex { !$0.isWhitespace }.map { front[...$0] } ?? ""
+        }
+        let lines = text.split(whereSeparator: \.isNewline).map { withoutBlanks($0) }
         guard let begin = lines.firstIndex(where: { $0.hasPrefix("-----BEGIN ") }),
             let end = lines[begin...].firstIndex(where: { $0.hasPrefix("-----END ") }),
             let der = Data(base64Encoded: lines[(begin + 1)..<end].joined()),

@@ -5,7 +5,8 @@ import Base
 import Credentials
 import EtcdAPI
 import EtcdWire
-import Foundation
+import FileIO
+import FoundationEssentials
 import ServerConfiguration
 import ServerLog
 
@@ -50,9 +51,9 @@ struct Authenticator: Sendable {
         func file(_ option: String) throws -> [UInt8]? {
             guard let path = options.values[option], !path.isEmpty else { return nil }
             do {
-                return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+                return try POSIXFileSystem().read(path)
             } catch {
-                logger.error("problem loading JWT options", [.error("open \(path): \(error.localizedDescription)")])
+                logger.error("problem loading JWT options", [.error(error)])
                 throw TokenOptionError.invalidOptions
             }
         }

@@ -1,7 +1,12 @@
 // What is said when the data directory cannot be used: the operator sees whose it is and who wants it.
 
 import FileIO
-import Foundation
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 /// Shown as etcd shows it: "cannot access data directory: open /var/lib/etcd/.touch: permission denied".
 struct DataDirectoryError: Error, CustomStringConvertible {
@@ -14,11 +19,11 @@ struct DataDirectoryError: Error, CustomStringConvertible {
         let user = "user \(geteuid()), group \(getegid())"
         switch cause.number {
         case EACCES, EPERM:
-            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-            guard let owner = attributes?[.ownerAccountID] as? NSNumber,
-                let group = attributes?[.groupOwnerAccountID] as? NSNumber
-            else { return "the data directory cannot be made by \(user); make it for that user" }
-            return "the data directory belongs to user \(owner), group \(group), but etcd runs as \(user); "
+            var status = stat()
+            guard stat(path, &status) == 0 else {
+                return "the data directory cannot be made by \(user); make it for that user"
+            }
+            return "the data directory belongs to user \(status.st_uid), group \(status.st_gid), but etcd runs as \(user); "
                 + "change its owner (chown -R \(geteuid()):\(getegid())) or run etcd as the owner"
         case EROFS:
             return "the data directory is on a read-only file system; mount a writable volume there"

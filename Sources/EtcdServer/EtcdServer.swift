@@ -5,7 +5,7 @@ import BBolt
 import Dispatch
 import EtcdWire
 import FileIO
-import Foundation
+import FoundationEssentials
 import FrontDoor
 import HTTP2
 import Membership
@@ -13,6 +13,7 @@ import NIOCore
 import NIOPosix
 import PeerTransport
 import Replica
+import Threads
 import TransportSecurity
 package import ServerConfiguration
 package import ServerLog
@@ -111,7 +112,7 @@ package final class EtcdServer {
         for channel in peerListeners { try channel.setOption(.autoRead, value: true).wait() }
         try bindClients(tls)
         let service = ClientService(listeners: listeners, configuration: configuration, logger: logger)
-        Thread.detachNewThread {
+        startThread {
             ready.wait()
             service.begin()
         }

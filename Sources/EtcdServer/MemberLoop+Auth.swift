@@ -6,7 +6,7 @@ import Auth
 import Base
 import EtcdAPI
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import Lease
 import StateMachine
 

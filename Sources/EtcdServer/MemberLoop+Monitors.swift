@@ -7,7 +7,7 @@ import Base
 import EtcdAPI
 import EtcdWire
 import FileIO
-import Foundation
+import FoundationEssentials
 import Lease
 import Membership
 import MVCC

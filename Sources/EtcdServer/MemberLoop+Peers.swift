@@ -4,7 +4,7 @@ import Base
 import BBolt
 import Dispatch
 import EtcdAPI
-import Foundation
+import FoundationEssentials
 import Membership
 import NIOCore
 import NIOPosix

@@ -9,9 +9,10 @@ import Backend
 import Base
 import BBolt
 import Credentials
+import Dispatch
 import EtcdAPI
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import FrontDoor
 import Lease
 import Membership
@@ -25,6 +26,7 @@ import Replica
 import ServerConfiguration
 import ServerLog
 import StateMachine
+import Threads
 
 /// What other threads tell the loop.
 enum LoopMessage: Sendable {
@@ -344,7 +346,7 @@ final class MemberLoop {
             // The file that was has no name any more: whoever lets go of it last waits while the system frees all of it.
             let last = Guarded(replica.apply.state.backend.fileReader)
             replica.committed(result)
-            Thread.detachNewThread { _ = last.take() }
+            startThread { _ = last.take() }
             lane.defragmented(token, nil)
             logger.info(
                 "finished defragmentation",

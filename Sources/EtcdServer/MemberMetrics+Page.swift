@@ -4,7 +4,7 @@ import BBolt
 import Base
 import EtcdAPI
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import FrontDoor
 import Lease
 import MVCC
@@ -14,6 +14,12 @@ import Raft
 import Replica
 import ServerConfiguration
 import StateMachine
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 extension MemberMetrics {
     func page(_ member: MemberLoop) -> String {

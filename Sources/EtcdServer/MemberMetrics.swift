@@ -3,7 +3,7 @@
 import Base
 import EtcdAPI
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import MVCC
 import Metrics
 import Replica

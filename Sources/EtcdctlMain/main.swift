@@ -2,6 +2,11 @@
 
 import CommandLineKit
 import Control
-import Foundation
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 exit(await Etcdctl.main(Program.arguments))

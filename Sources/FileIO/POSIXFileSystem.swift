@@ -87,6 +87,23 @@ package struct POSIXFileSystem: FileSystem {
         try remove(path)
     }
 
+    /// Everything that can be read of a path, be it a file or a pipe.
+    package func read(_ path: String) throws(FileError) -> [UInt8] {
+        let descriptor = retrying { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw systemError("open", path) }
+        defer { _ = Glibc.close(descriptor) }
+        var content: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { buffer in
+                retrying { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
+            }
+            if count < 0 { throw systemError("read", path) }
+            if count == 0 { return content }
+            content += chunk[..<count]
+        }
+    }
+
     package func syncDirectory(_ path: String) throws(FileError) {
         let descriptor = retrying { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw systemError("open", path) }

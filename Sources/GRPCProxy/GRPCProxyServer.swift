@@ -3,7 +3,7 @@
 
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import HTTP2
 import NIOCore
 import NIOHTTP1

@@ -61,7 +61,7 @@ extension CompactReplica {
     package mutating func installed(_ snapshot: Snapshot, _ result: CommitResult) throws(StateLoadError) {
         guard installing.first?.metadata.index == snapshot.metadata.index else { return }
         installing.removeFirst()
-        try apply.replace(result, isLast: installing.isEmpty)
+        try apply.replace(result, data: snapshot.data, isLast: installing.isEmpty)
         confState = snapshot.metadata.confState
         committedIndex = max(result.consistentIndex, snapshot.metadata.index)
         outbox.snapshotInstalled = snapshot.metadata.index

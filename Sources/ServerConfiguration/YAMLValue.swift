@@ -1,8 +1,7 @@
 // A YAML document as the JSON value Go's etcd makes of it. Scalars are told apart by the rules of go-yaml 2
-// (YAML 1.1: yes, no, on and off are truth values), not by Yams'.
+// (YAML 1.1: yes, no, on and off are truth values).
 //
-// The parser below recurses with the document's nesting, so nesting and size are limited before it runs.
-import Yams
+// The reader recurses with the document's nesting, so nesting and size are limited before it runs.
 
 struct YAMLProblem: Error, Equatable {
     let sentence: String
@@ -40,19 +39,11 @@ indirect enum YAMLValue {
         guard content.count <= Self.sizeBytesMaximum else {
             throw YAMLProblem(sentence: "file is larger than \(Self.sizeBytesMaximum) bytes")
         }
-        guard let text = String(validating: content, as: UTF8.self) else {
+        guard String(validating: content, as: UTF8.self) != nil else {
             throw YAMLProblem(sentence: "invalid UTF-8")
         }
         try Self.checkNesting(content)
-        let root: Node?
-        do {
-            root = try Yams.compose(yaml: text)
-        } catch let error as YamlError {
-            throw YAMLProblem(sentence: Self.sentence(of: error))
-        } catch {
-            throw YAMLProblem(sentence: String(describing: error))
-        }
-        guard let root else {
+        guard let root = try YAMLNode.document(content) else {
             self = .null
             return
         }
@@ -91,24 +82,12 @@ indirect enum YAMLValue {
         }
     }
 
-    private static func sentence(of error: YamlError) -> String {
-        switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            "line \(mark.line): \(problem)"
-        case .reader(let problem, _, _, _): problem
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            "line \(context.mark.line): duplicate key \(duplicates.map { "\($0)" }.sorted().joined(separator: ", "))"
-        default: String(describing: error)
-        }
-    }
-
-    private static func value(of node: Node, depth: Int, remaining: inout Int) throws(YAMLProblem) -> YAMLValue {
+    private static func value(of node: YAMLNode, depth: Int, remaining: inout Int) throws(YAMLProblem) -> YAMLValue {
         remaining -= 1
         if remaining < 0 { throw YAMLProblem(sentence: "document contains excessive aliasing") }
         if depth > 4 * nestingMaximum { throw YAMLProblem(sentence: "nested too deeply") }
         switch node {
-        case .scalar(let scalar): return value(of: scalar)
+        case .scalar(let text, let isText): return isText ? .string(text) : value(ofPlain: text)
         case .sequence(let sequence):
             var elements: [YAMLValue] = []
             for element in sequence {
@@ -118,21 +97,16 @@ indirect enum YAMLValue {
         case .mapping(let mapping):
             var members: [(key: String, value: YAMLValue)] = []
             for (key, member) in mapping {
-                guard case .scalar(let name) = key else {
+                guard case .scalar(let name, _) = key else {
                     throw YAMLProblem(sentence: "unsupported map key that is not a scalar")
                 }
-                members.append((name.string, try value(of: member, depth: depth + 1, remaining: &remaining)))
+                members.append((name, try value(of: member, depth: depth + 1, remaining: &remaining)))
             }
             return .object(members)
-        case .alias:
-            throw YAMLProblem(sentence: "unresolved alias")
         }
     }
 
-    private static func value(of scalar: Node.Scalar) -> YAMLValue {
-        let text = scalar.string
-        guard scalar.style == .plain || scalar.style == .any else { return .string(text) }
-        if scalar.tag.description.hasSuffix(":str") { return .string(text) }
+    private static func value(ofPlain text: String) -> YAMLValue {
         switch text {
         case "", "~", "null", "Null", "NULL": return .null
         case "true", "True", "TRUE", "yes", "Yes", "YES", "y", "Y", "on", "On", "ON": return .bool(true)

@@ -1,5 +1,5 @@
 // Settings of --log-rotation-config-json and etcd's checks on them.
-import Foundation
+import FoundationEssentials
 
 /// When a log file is set aside and how many old ones are kept.
 package struct LogRotation: Sendable, Equatable {

@@ -75,7 +75,7 @@ extension StateMachine {
         return context
     }
 
-    private mutating func save(_ member: Member) {
+    mutating func save(_ member: Member) {
         backend.put(.members, key: member.rowKey, value: member.rowValue)
     }
 

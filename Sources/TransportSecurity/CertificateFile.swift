@@ -1,6 +1,6 @@
 // What a file of certificates says, without a connection.
 
-import Foundation
+import FoundationEssentials
 import SwiftASN1
 import X509
 
@@ -10,9 +10,10 @@ package enum CertificateFile {
     package static func commonName(path: String) throws(TLSError) -> String {
         let begin = "-----BEGIN CERTIFICATE-----", end = "-----END CERTIFICATE-----"
         do {
-            let text = try String(contentsOfFile: path, encoding: .utf8)
-            guard let first = text.range(of: begin),
-                let last = text.range(of: end, range: first.upperBound..<text.endIndex)
+            guard let content = FileManager.default.contents(atPath: path) else { throw TLSError("it cannot be read") }
+            let text = String(decoding: content, as: UTF8.self)
+            guard let first = text.firstRange(of: begin),
+                let last = text[first.upperBound...].firstRange(of: end)
             else {
                 throw TLSError("there is no certificate in it")
             }

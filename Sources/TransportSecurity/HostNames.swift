@@ -1,7 +1,12 @@
 // What the system's resolver says of hosts and addresses. Every question blocks: not on an event loop.
 
-import Foundation
 import NIOCore
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 package enum HostNames {
     /// What `gethostbyaddr_r` may need for an address with many names.

@@ -1,6 +1,6 @@
 // A certificate revocation list (RFC 5280, section 5): the serial numbers that no longer count.
 
-import Foundation
+import FoundationEssentials
 import SwiftASN1
 
 /// The list itself.

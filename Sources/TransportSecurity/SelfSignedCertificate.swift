@@ -1,9 +1,15 @@
 // Certificates that a member makes for itself (`--auto-tls`): they encrypt and prove nothing.
 
 import Crypto
-import Foundation
+import FoundationEssentials
 import SwiftASN1
 import X509
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 package enum SelfSignedCertificate {
     /// Makes `cert.pem` and `key.pem` in a directory, unless they are there.

@@ -3,9 +3,15 @@
 // Renewed certificates take effect with the next connection, without a restart. While the new files cannot be read, or
 // do not fit each other, the connection is refused, as etcd does, and nothing else changes.
 
-import Foundation
+import FoundationEssentials
 package import NIOCore
 import NIOSSL
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 /// Confined to one event loop.
 package final class ServerTLS {
@@ -88,15 +94,18 @@ package final class ServerTLS {
 
 /// What tells that a file was replaced.
 struct FileStamp: Equatable {
-    private let modified: Date
-    private let size: UInt64
-    private let number: UInt64
+    private let modifiedSeconds: Int
+    private let modifiedNanoseconds: Int
+    private let size: Int
+    private let number: UInt
 
     init?(path: String) {
-        guard !path.isEmpty, let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
-        modified = attributes[.modificationDate] as? Date ?? .distantPast
-        size = (attributes[.size] as? NSNumber)?.uint64Value ?? 0
-        number = (attributes[.systemFileNumber] as? NSNumber)?.uint64Value ?? 0
+        var status = stat()
+        guard !path.isEmpty, stat(path, &status) == 0 else { return nil }
+        modifiedSeconds = status.st_mtim.tv_sec
+        modifiedNanoseconds = status.st_mtim.tv_nsec
+        size = Int(status.st_size)
+        number = UInt(status.st_ino)
     }
 }
 

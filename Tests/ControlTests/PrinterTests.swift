@@ -271,6 +271,18 @@ import Testing
     )
     func sizes(bytes: Int64, text: String) { #expect(humanSize(bytes) == text) }
 
+    @Test("lines of the log carry the time in full")
+    func logLines() throws {
+        let line = logLine("info", logger: "client", caller: "a.go:1", "x \"y\"", [("n", "3")])
+        #expect(
+            try #/\{"level":"info","ts":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","logger":"client","caller":"a\.go:1","msg":"x \\"y\\"","n":3\}\n/#
+                .wholeMatch(in: line) != nil
+        )
+    }
+
+    @Test("white space at the ends goes", arguments: [("", ""), (" \t\r", ""), (" a b \n", "a b"), ("a", "a")])
+    func trimming(text: String, rest: String) { #expect(trimmed(text) == rest) }
+
     @Test(
         "durations",
         arguments: [

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from conftest import ROOT
-from imagetool import programs
+from imagetool import recipe
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +32,24 @@ def test_files(unpacked):
         "usr/share/doc/swift-etcd/copyright", "usr/share/man/man1/etcd.1.gz",
     ]:
         assert (unpacked / path).is_file()
-    for name in programs.names():
+    for name in recipe.PROGRAMS:
         assert os.access(unpacked / "usr/bin" / name, os.X_OK)
         assert (unpacked / f"usr/share/man/man1/{name}.1.gz").is_file()
 
 
 def test_programs_run(unpacked):
-    for name in programs.names():
+    for name in recipe.PROGRAMS:
         word = "--version" if name == "etcd" else "version"
         run = subprocess.run([unpacked / "usr/bin" / name, word], capture_output=True, text=True)
-        assert run.returncode == 0 and "3.7.1" in run.stdout
+        assert run.returncode == 0 and run.stdout.lower().startswith(f"{name} version: 3.7.1\n"), run.stdout + run.stderr
+
+
+def test_one_file_under_three_names(unpacked, tmp_path):
+    first, *others = [unpacked / "usr/bin" / name for name in recipe.PROGRAMS]
+    assert all(path.samefile(first) for path in others)
+    (tmp_path / "renamed").symlink_to(first)
+    run = subprocess.run([tmp_path / "renamed", "--version"], capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout.startswith("etcd Version: 3.7.1\n")
 
 
 @pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")

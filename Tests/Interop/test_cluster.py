@@ -145,6 +145,43 @@ def test_go_cluster_is_replaced_by_ours_and_back(tmp_path):
             check(member, acknowledged)
 
 
+def _known(member):
+    """Names and addresses for clients, as one member knows them by itself."""
+    status, body = member.request("/v3/cluster/member/list", b'{"linearizable":false}', timeout=3)
+    assert status == 200, body
+    return {listed["name"]: listed["clientURLs"] for listed in body["members"]}
+
+
+def test_names_that_only_the_v2_store_knows(tmp_path):
+    """Go 3.5.1 keeps them out of the database file: they come with the snapshot's own data, or from files and the log."""
+    with Cluster(tmp_path, ("go", "go", "go"), extra=["--snapshot-count", "50"]) as cluster:
+        for number in range(200):
+            cluster.members[0].put(f"k{number % 40}", f"v{number}")
+        joined = cluster.add("ours")
+        expected = {member.name: [f"http://{member.endpoint}"] for member in cluster.members}
+        retry(lambda: _equal(_known(joined), expected))
+        # The log goes on; the leader, and who is started, are known after a restart, too.
+        for number in range(70):
+            cluster.members[0].put("more", str(number))
+        joined.stop()
+        joined.start(wait=False)
+        joined.wait_ready(30)
+        assert _known(joined) == expected
+        # A directory of Go's, taken over in place.
+        taken = cluster.members[0]
+        taken.stop()
+        heir = ClusterMember(taken.directory, "ours", taken.name, cluster.extra, ports=(taken.client, taken.peer))
+        heir.initial, heir.state = taken.initial, taken.state
+        cluster.members[0] = heir
+        heir.start(wait=False)
+        heir.wait_ready(30)
+        assert _known(heir) == expected
+
+
+def _equal(left, right):
+    assert left == right
+
+
 @pytest.mark.parametrize("kinds,kind", [(("go",) * 3, "ours"), (("ours",) * 3, "go"), (("ours",) * 3, "ours")])
 def test_learner_joins_catches_up_and_is_promoted(tmp_path, kinds, kind):
     with Cluster(tmp_path, kinds, extra=["--snapshot-count", "50"]) as cluster:

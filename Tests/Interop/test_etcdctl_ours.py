@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,8 +17,8 @@ import test_discovery
 import test_tls
 from cluster import Cluster, retry
 
-OURS = os.environ.get("ETCDCTL_UNDER_TEST", "")
-pytestmark = pytest.mark.skipif(not OURS, reason="ETCDCTL_UNDER_TEST names no etcdctl to test")
+OURS = os.environ.get("CTL_UNDER_TEST", "")
+pytestmark = pytest.mark.skipif(not OURS, reason="CTL_UNDER_TEST names no etcdctl to test")
 
 # What is bound to differ: ids, ports, times, sizes, terms of elections.
 MASKS = [
@@ -88,7 +89,13 @@ class Running:
         self.process.stdin.flush()
 
     def lines(self, count):
-        return [self.process.stdout.readline().rstrip("\n") for _ in range(count)]
+        """The next lines; empty ones in place of those that do not come within a minute."""
+        patience = threading.Timer(60, self.process.kill)
+        patience.start()
+        try:
+            return [self.process.stdout.readline().rstrip("\n") for _ in range(count)]
+        finally:
+            patience.cancel()
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -470,10 +477,11 @@ def test_locks_and_elections_stand_in_line(kind, request):
 
 
 def test_who_waits_for_a_lock_can_be_told_to_stop(ours):
-    with Running(ours, "lock", "busy") as holder, Running(ours, "lock", "busy") as waiter:
+    with Running(ours, "lock", "busy") as holder:
         assert holder.lines(1)[0].startswith("busy/")
-        wait_for(lambda: len(ctl(ours, "get", "busy/", "--prefix", "--keys-only").split()) == 2)
-        assert waiter.stop() == 1 and waiter.process.stderr.read().endswith("Error: context canceled\n")
+        with Running(ours, "lock", "busy") as waiter:
+            wait_for(lambda: len(ctl(ours, "get", "busy/", "--prefix", "--keys-only").split()) == 2)
+            assert waiter.stop() == 1 and waiter.process.stderr.read().endswith("Error: context canceled\n")
         wait_for(lambda: len(ctl(ours, "get", "busy/", "--prefix", "--keys-only").split()) == 1)
 
 

@@ -16,8 +16,8 @@ import harness
 from cluster import Cluster
 from conftest import golden
 
-OURS = os.environ.get("ETCDUTL_UNDER_TEST", "")
-pytestmark = pytest.mark.skipif(not OURS, reason="ETCDUTL_UNDER_TEST names no etcdutl to test")
+OURS = os.environ.get("UTL_UNDER_TEST", "")
+pytestmark = pytest.mark.skipif(not OURS, reason="UTL_UNDER_TEST names no etcdutl to test")
 CEILING = ["--cluster-version-ceiling", "3.5"]
 PAGE = 4096
 

@@ -240,3 +240,26 @@ def test_members_on_a_shared_port(tmp_path):
                 time.sleep(0.05)
         finally:
             third.kill()
+
+
+def test_a_socket_of_the_file_system(tmp_path):
+    """gRPC and HTTP over it, as over a port; a file that is left of a killed member is no obstacle."""
+    for program in (None, harness.go_program("etcd")):
+        folder = tmp_path / ("go" if program else "ours")
+        folder.mkdir()
+        path = folder / "etcd.sock"
+        member = harness.Member(folder / "data", program=program)
+        urls = f"http://127.0.0.1:{member.client},unix://{path}"
+        member.extra = ["--listen-client-urls", urls]
+        for turn in (1, 2):
+            with member:
+                with grpc.insecure_channel(f"unix:{path}") as channel:
+                    channel.unary_unary("/etcdserverpb.KV/Put")(field(1, b"k") + field(2, b"%d" % turn), timeout=10)
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.settimeout(10)
+                    connection.connect(str(path))
+                    connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                    answer = connection.makefile("rb").read()
+                assert b" 200 " in answer.splitlines()[0] and b'"health":"true"' in answer
+                body = member.post("/v3/kv/range", {"key": b64("k")})[1]
+                assert body["kvs"][0]["value"] == b64(str(turn))

@@ -63,6 +63,29 @@ import Testing
         #expect(try run(["--config-file", "f"], file: "").configuration.name == "default")
     }
 
+    @Test func anchorsBlocksAndTagsMeanWhatTheyMeanInYAML() throws {
+        let file = """
+            ---
+            log-outputs: &outputs
+              - stderr
+            name: !!str 12
+            data-dir: |-
+              /a b
+            unknown-key: *outputs
+            unknown-too: {deep: *outputs}
+            initial-cluster-token: >-
+              a
+              b
+            ...
+
+            """
+        let configuration = try run(["--config-file", "f"], file: file).configuration
+        #expect(configuration.name == "12")
+        #expect(configuration.dataDirectory == "/a b")
+        #expect(configuration.logging.outputs == ["stderr"])
+        #expect(configuration.cluster.initialClusterToken == "a b")
+    }
+
     private static let unmarshal = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
 
     @Test(arguments: [
@@ -100,6 +123,10 @@ import Testing
         ),
         ("name: [1\n", "error converting YAML to JSON: yaml: line "),
         ("a: b: c\n", "error converting YAML to JSON: yaml: "),
+        ("name: a\nname: b\n", "error converting YAML to JSON: yaml: line 1: duplicate key name"),
+        ("name: a\n---\nname: b\n", "error converting YAML to JSON: yaml: line 2: but found another document"),
+        ("name: *b\n", "error converting YAML to JSON: yaml: line 1: found undefined alias"),
+        ("name: @a\n", "error converting YAML to JSON: yaml: line 1: found character that cannot start any token"),
         ("feature-gates: X=true\n", "unrecognized feature gate: X"),
         ("initial-cluster-state: x\n", "unexpected clusterState \"x\""),
         ("heartbeat-interval: 0\n", "--heartbeat-interval must be >0 (set to 0ms)"),

@@ -37,8 +37,9 @@ struct LayeringTests {
         "CCrypt": (8, []),
         "CResolver": (8, []),
         "ServiceLookup": (8, ["CResolver"]),
+        "Threads": (8, ["Glibc", "Musl"]),
         "Credentials": (
-            8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "Foundation", "Glibc", "Musl", "SwiftASN1", "X509"]
+            8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "FoundationEssentials", "Glibc", "Musl", "SwiftASN1", "X509"]
         ),
         "HTTP2": (8, ["Base", "CNGHTTP2", "CZlib", "NIOCore"]),
         "PeerTransport": (
@@ -46,7 +47,7 @@ struct LayeringTests {
             ["Base", "Wire", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
         ),
         "TransportSecurity": (
-            8, ["NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "Foundation"]
+            8, ["NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "FoundationEssentials", "Glibc", "Musl"]
         ),
         "EtcdAPI": (
             8,
@@ -62,30 +63,31 @@ struct LayeringTests {
                 "NIOHTTP1", "NIOWebSocket",
             ]
         ),
-        "ServerLog": (9, ["CZlib", "Dispatch", "Foundation", "Glibc", "Musl", "Synchronization"]),
-        "ServerConfiguration": (9, ["ServerLog", "Foundation", "Yams", "Glibc", "Musl"]),
+        "ServerLog": (9, ["CZlib", "Dispatch", "FoundationEssentials", "Glibc", "Musl", "Synchronization"]),
+        "CYAML": (8, []),
+        "ServerConfiguration": (9, ["ServerLog", "CYAML", "FoundationEssentials", "Glibc", "Musl"]),
         "EtcdServer": (
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Wire", "RaftWire", "ServiceLookup", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "Wire", "RaftWire", "ServiceLookup", "Threads", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
                 "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
-                "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl",
+                "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
         "EtcdClient": (
             4,
             [
                 "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOHTTP2", "NIOSSL", "AsyncAlgorithms",
-                "Foundation", "Synchronization",
+                "FoundationEssentials", "Synchronization",
             ]
         ),
         "CommandLineKit": (11, ["Glibc", "Musl"]),
         "Control": (
             11,
             [
-                "CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", "SwiftProtobuf", "NIOCore", "NIOPosix", "NIOSSL",
-                "Foundation", "Dispatch", "Synchronization",
+                "CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", "Threads", "SwiftProtobuf", "NIOCore", "NIOPosix", "NIOSSL",
+                "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
         "TCPGateway": (10, ["NIOCore", "NIOPosix", "Synchronization"]),
@@ -94,10 +96,10 @@ struct LayeringTests {
             [
                 "Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "ServiceLookup", "TransportSecurity", "ServerConfiguration",
                 "ServerLog", "CommandLineKit", "TCPGateway", "SwiftProtobuf", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOTLS",
-                "Foundation", "Dispatch", "Synchronization",
+                "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
-        "EtcdctlMain": (12, ["CommandLineKit", "Control", "Foundation"]),
+        "EtcdctlMain": (12, ["CommandLineKit", "Control", "Glibc", "Musl"]),
         "Utility": (
             11,
             [
@@ -105,8 +107,16 @@ struct LayeringTests {
                 "ServerLog", "ServerConfiguration", "SwiftProtobuf", "Crypto", "Glibc", "Musl",
             ]
         ),
-        "EtcdutlMain": (12, ["Utility", "Foundation"]),
-        "EtcdMain": (12, ["EtcdServer", "GRPCProxy", "ServerConfiguration", "ServerLog", "Foundation", "Synchronization", "Glibc", "Musl"]),
+        "EtcdutlMain": (12, ["Utility", "Glibc", "Musl"]),
+        "EtcdProgram": (
+            11,
+            [
+                "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads", "FoundationEssentials", "Dispatch",
+                "Synchronization", "Glibc", "Musl",
+            ]
+        ),
+        "EtcdMain": (12, ["EtcdProgram"]),
+        "EtcdProgramsMain": (12, ["CommandLineKit", "Control", "EtcdProgram", "Utility", "Dispatch", "Glibc", "Musl"]),
     ]
 
     /// Rooms beside the house, which the house never imports.

@@ -12,6 +12,7 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="programs, layouts, docker archives, SBOMs")
     build.add_argument("variants", nargs="*", metavar="distroless|dev")
+    commands.add_parser("programs", help="the programs alone, as `build` puts them into the images")
     commands.add_parser("deb", help="the Debian package, from the programs built")
     sign = commands.add_parser("sign", help="signatures and attestations")
     sign.add_argument("key", type=Path)
@@ -24,6 +25,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.command == "build":
         release.build(arguments.variants or ["distroless", "dev"])
+    elif arguments.command == "programs":
+        programs.build(packages.fetch(recipe.LINKED_ARCHIVES))
     elif arguments.command == "deb":
         print(deb.build())
         release.write_sums()

@@ -46,8 +46,9 @@ def collect(tree, debian):
             kind, sha256=package["sha256"]))
     by_name = {component.name: component for component in found}
     for path, entry in sorted(tree.entries.items()):
-        if entry.data is not None:
-            by_name[entry.package or recipe.TITLE].files.append((path, entry.data))
+        file = tree.entries[entry.twin] if entry.twin else entry
+        if file.data is not None:
+            by_name[file.package or recipe.TITLE].files.append((path, file.data))
     return found
 
 

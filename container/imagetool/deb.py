@@ -20,7 +20,7 @@ Version: {version}
 Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {size}
-Depends: libc6 (>= 2.36), libgcc-s1 (>= 3.0), libstdc++6 (>= 12), systemd | systemd-standalone-sysusers
+Depends: libc6 (>= 2.36), libgcc-s1 (>= 3.0), systemd | systemd-standalone-sysusers
 Conflicts: etcd, etcd-server, etcd-client
 Provides: etcd-server, etcd-client
 Replaces: etcd, etcd-server, etcd-client
@@ -36,13 +36,15 @@ def build():
     """Writes the package into RELEASE and returns its path."""
     moment = programs.source_date()
     shutil.rmtree(TREE, ignore_errors=True)
-    for name in programs.names():
-        put(f"usr/bin/{name}", (programs.PROGRAMS / name).read_bytes(), 0o755)
+    first, *others = recipe.PROGRAMS
+    put(f"usr/bin/{first}", (programs.PROGRAMS / first).read_bytes(), 0o755)
+    for name in others:
+        (TREE / "usr/bin" / name).hardlink_to(TREE / "usr/bin" / first)
     put("lib/systemd/system/etcd.service", (recipe.CONTAINER / "etcd.service").read_bytes())
     put("usr/lib/sysusers.d/swift-etcd.conf", (SOURCES / "sysusers.conf").read_bytes())
     put("etc/default/etcd", (SOURCES / "etcd.default").read_bytes())
     documents(moment)
-    for name, text in manual.pages(programs.PROGRAMS, programs.names(), moment).items():
+    for name, text in manual.pages(programs.PROGRAMS, recipe.PROGRAMS, moment).items():
         put(f"usr/share/man/man1/{name}.1.gz", compressed(text.encode()))
     control()
     recipe.RELEASE.mkdir(parents=True, exist_ok=True)
@@ -84,10 +86,10 @@ def copyright_text():
     for identity, path in programs.license_files():
         content = without_apache(path.read_text(errors="replace"))
         seen.setdefault(content, []).append(f"{identity} ({path.name})")
-    for package in packages.fetch():
+    debian = packages.fetch()
+    for package in debian:
         if package["name"] in recipe.LINKED_ARCHIVES:
-            content = next(
-                data for path, (_, data) in packages.content(package).items() if path.endswith("/copyright")).decode()
+            content = packages.copyright_of(package, debian).decode()
             seen.setdefault(content.strip(), []).append(package["name"])
     for content, owners in seen.items():
         text.append("\n" + "=" * 70 + "\n" + "\n".join(owners) + "\n\n" + content + "\n")
@@ -102,7 +104,8 @@ def without_apache(text):
 
 
 def control():
-    size = sum(path.stat().st_size for path in TREE.rglob("*") if path.is_file())
+    sizes = {path.stat().st_ino: path.stat().st_size for path in TREE.rglob("*") if path.is_file()}
+    size = sum(sizes.values())
     put("DEBIAN/control", CONTROL.format(
         version=f"{recipe.VERSION}-{REVISION}", architecture=recipe.ARCHITECTURE, maintainer=MAINTAINER,
         size=(size + 1023) // 1024).encode())

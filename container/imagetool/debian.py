@@ -68,6 +68,8 @@ def build(time):
             header = tarfile.TarInfo(path)
             header.mode, header.mtime, header.uid, header.gid = entry.mode, time, entry.owner, entry.owner
             header.type = tarfile.DIRTYPE if is_directory(entry) else tarfile.REGTYPE
+            if entry.twin is not None:
+                header.type, header.linkname = tarfile.LNKTYPE, entry.twin
             header.size = len(entry.data or b"")
             entries[path] = (header, entry.data)
     buffer = io.BytesIO()
@@ -80,4 +82,4 @@ def build(time):
 
 
 def is_directory(entry):
-    return entry.data is None and entry.link is None
+    return entry.data is None and entry.link is None and entry.twin is None

@@ -16,12 +16,14 @@ CACHE = recipe.WORK / "debian"
 LICENSES = {
     "libc6": "LGPL-2.1-or-later",
     "libgcc-s1": "GPL-3.0-or-later WITH GCC-exception-3.1",
-    "libstdc++6": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "gcc-12-base": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "ca-certificates": "MPL-2.0 AND GPL-2.0-or-later",
     "tzdata": "LicenseRef-public-domain",
     "libnghttp2-dev": "MIT",
     "zlib1g-dev": "Zlib",
     "libcrypt-dev": "LGPL-2.1-or-later",
+    "libyaml-dev": "MIT",
+    "libstdc++-12-dev": "GPL-3.0-or-later WITH GCC-exception-3.1",
 }
 
 
@@ -61,13 +63,15 @@ def newest(name):
     return max(CACHE.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime)
 
 
-def fetch():
-    """Every package of the lock file with "path" added; refuses one whose hash differs.
+def fetch(wanted=None):
+    """The packages of the lock file, or those `wanted`, with "path" added; refuses one whose hash differs.
 
     Debian's archive keeps only the newest versions. With IMAGE_ALLOW_NEWER=1 a package whose locked version is gone is
     taken as it is now, with a warning: for tests of the tools, never for a release."""
     packages = []
     for package in locked():
+        if wanted is not None and package["name"] not in wanted:
+            continue
         name, version = package["name"], package["version"]
         path = CACHE / f"{name}_{version.replace(':', '%3a')}_{package['architecture']}.deb"
         if not path.exists():
@@ -123,3 +127,12 @@ def content(package):
                 file = archive.extractfile(entry) if entry.isreg() or entry.islnk() else None
                 files[entry.name.removeprefix("./")] = (entry, file.read() if file else b"")
     return files
+
+
+def copyright_of(package, among):
+    """The text of a package's copyright file; GCC's packages share one, which lies in another package `among` those."""
+    owners = [package, *[other for other in among if other["name"] == f"{package['source']}-base"]]
+    for owner in owners:
+        if data := content(owner).get(f"usr/share/doc/{owner['name']}/copyright", (None, b""))[1]:
+            return data
+    raise SystemExit(f"{package['name']} has no copyright file")

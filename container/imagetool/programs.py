@@ -25,8 +25,8 @@ def git(*arguments):
 
 
 def revision():
-    """The commit, with "-dirty" when tracked files differ from it."""
-    return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+    """The commit, with "-dirty" when files differ from it or lie beside it."""
+    return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
 
 
 def source_date():
@@ -34,23 +34,22 @@ def source_date():
     return int(os.environ.get("SOURCE_DATE_EPOCH") or git("log", "-1", "--format=%ct"))
 
 
-def names():
-    """The programs of the recipe that Package.swift has as products."""
-    declared = set(re.findall(r'\.executable\(name: "([^"]+)"', (ROOT / "Package.swift").read_text()))
-    return [name for name in recipe.PROGRAMS if name in declared]
-
-
 def build(debian):
     """Builds and strips the programs into PROGRAMS, linked with archives of the fetched `debian` packages; refuses Swift
-    packages of other revisions than the lock file's."""
+    packages of other revisions than the lock file's. The programs are one file under three names."""
     copy_sources()
-    take_archives(debian)
-    PROGRAMS.mkdir(parents=True, exist_ok=True)
-    for name in names():
-        print(f"building {name}", flush=True)
-        subprocess.run([*swift(), "build", *flags(), "--product", name], check=True, cwd=SOURCES)
-        check_revisions()
-        strip(SCRATCH / "release" / name, PROGRAMS / name)
+    relink = take_archives(debian)
+    product = SCRATCH / "release" / recipe.PRODUCT
+    if relink:
+        product.unlink(missing_ok=True)
+    subprocess.run([*swift(), "build", *flags(), "--product", recipe.PRODUCT], check=True, cwd=SOURCES, env=environment())
+    check_revisions()
+    shutil.rmtree(PROGRAMS, ignore_errors=True)
+    PROGRAMS.mkdir(parents=True)
+    first, *others = recipe.PROGRAMS
+    strip(product, PROGRAMS / first)
+    for name in others:
+        (PROGRAMS / name).hardlink_to(PROGRAMS / first)
 
 
 def swift():
@@ -62,17 +61,42 @@ def flags():
     return [
         "-c", "release", "--static-swift-stdlib", "--scratch-path", str(SCRATCH),
         # Nothing of the place of the build, no debugging information.
-        "-Xswiftc", "-gnone", "-Xcc", "-g0", "-Xlinker", "-s",
-        "-Xswiftc", "-file-prefix-map", "-Xswiftc", mapping, "-Xcc", f"-ffile-prefix-map={mapping}",
+        *swiftc("-gnone", "-file-prefix-map", mapping), *clang("-g0", f"-ffile-prefix-map={mapping}"),
+        # What nothing calls is left out, what is the same is there once, and no name is kept for others to find.
+        *swiftc("-Xfrontend", "-function-sections"), *clang("-ffunction-sections", "-fdata-sections"),
+        *swiftc("-use-ld=lld"),
+        *each("-Xlinker", "--gc-sections", "--icf=all", "--no-export-dynamic", "-z", "pack-relative-relocs", "-s"),
+        # Nothing in the programs unwinds a stack; debuggers read the section that this one indexes.
+        *each("-Xlinker", "--no-eh-frame-hdr"),
         # Found before the shared libraries of the same names.
-        "-Xswiftc", f"-L{ARCHIVES}",
+        *swiftc(f"-L{ARCHIVES}"),
     ]
 
 
+def each(flag, *words):
+    return [part for word in words for part in (flag, word)]
+
+
+def swiftc(*words):
+    return each("-Xswiftc", *words)
+
+
+def clang(*words):
+    """For C and C++."""
+    return [*each("-Xcc", *words), *each("-Xcxx", *words)]
+
+
+def environment():
+    """The variables of the build: pkg-config finds the archives instead of the system's libraries."""
+    return {**os.environ, "PKG_CONFIG_PATH": str(ARCHIVES)}
+
+
 def copy_sources():
-    """A copy of the tracked files with the locked revisions of the packages; unchanged files keep their times."""
+    """A copy of the files that git does not ignore with the locked revisions of the packages; unchanged files keep their
+    times."""
     tracked = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z"], check=True, capture_output=True).stdout.decode().split("\0")
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        check=True, capture_output=True).stdout.decode().split("\0")
     wanted = set()
     for name in filter(None, tracked):
         source, target = ROOT / name, SOURCES / name
@@ -108,14 +132,21 @@ def check_revisions():
 
 
 def take_archives(debian):
-    """A directory with only the static archives, which the linker sees first."""
+    """A directory with only the static archives, which the linker sees first; returns whether one is new."""
     ARCHIVES.mkdir(parents=True, exist_ok=True)
+    changed = False
     for package in debian:
         if archive := recipe.LINKED_ARCHIVES.get(package["name"]):
             data = next(data for path, (_, data) in packages.content(package).items() if path.endswith(f"/{archive}"))
             if not (ARCHIVES / archive).is_file() or (ARCHIVES / archive).read_bytes() != data:
                 (ARCHIVES / archive).unlink(missing_ok=True)
                 (ARCHIVES / archive).write_bytes(data)
+                changed = True
+            for name in recipe.PKG_CONFIG_NAMES.get(archive, []):
+                (ARCHIVES / f"{name}.pc").write_text(
+                    f"Name: {name}\nDescription: {archive}\nVersion: {package['version'].split(':')[-1]}\n"
+                    f"Libs: -L{ARCHIVES} -l{archive.removeprefix('lib').removesuffix('.a')}\n")
+    return changed
 
 
 def strip(source, target):

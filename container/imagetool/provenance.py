@@ -36,7 +36,7 @@ def predicate(found, variant):
         "buildDefinition": {
             "buildType": BUILD_TYPE,
             "externalParameters": {
-                "revision": programs.revision(), "variant": variant, "programs": programs.names(),
+                "revision": programs.revision(), "variant": variant, "programs": recipe.PROGRAMS,
                 "target": "make image"},
             "internalParameters": {"swift": programs.swift_version(), "sourceDateEpoch": programs.source_date()},
             "resolvedDependencies": [source, *dependencies],

@@ -9,7 +9,8 @@ WORK = ROOT / ".build-image"  # everything that is built; git ignores it
 # What is published: layouts, docker archives, SBOMs, the Debian package.
 RELEASE = Path(os.environ.get("IMAGE_RELEASE", WORK / "release"))
 
-# Products of Package.swift. A product that Package.swift does not have (yet) is left out, and the build says so.
+# The programs of the image and the Debian package: names of one file, the product of Package.swift that is all of them.
+PRODUCT = "etcd-programs"
 PROGRAMS = ["etcd", "etcdctl", "etcdutl"]
 
 IMAGE_NAME = "swift-etcd"
@@ -39,8 +40,10 @@ RUNTIME_FILES = {
         "lib/x86_64-linux-gnu/libnss_files.so.2",
         "lib64/ld-linux-x86-64.so.2",
     ],
+    # The C library itself asks for it when a thread ends.
     "libgcc-s1": ["lib/x86_64-linux-gnu/libgcc_s.so.1"],
-    "libstdc++6": ["usr/lib/x86_64-linux-gnu/libstdc++.so.6"],
+    # The licence of the libraries of GCC.
+    "gcc-12-base": [],
     "ca-certificates": ["usr/share/ca-certificates/mozilla/"],
     "tzdata": ["usr/share/zoneinfo/"],
 }
@@ -50,7 +53,12 @@ LINKED_ARCHIVES = {
     "libnghttp2-dev": "libnghttp2.a",
     "zlib1g-dev": "libz.a",
     "libcrypt-dev": "libcrypt.a",
+    "libyaml-dev": "libyaml.a",
+    "libstdc++-12-dev": "libstdc++.a",
 }
+
+# What Package.swift asks pkg-config for, by archive.
+PKG_CONFIG_NAMES = {"libnghttp2.a": ["libnghttp2"], "libz.a": ["zlib"], "libyaml.a": ["yaml-0.1"]}
 
 # What the image's etcd takes as defaults; see SurroundingDefaults.swift for the form and why these are not flags.
 DEFAULTS = "; ".join([

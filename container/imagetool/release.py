@@ -76,7 +76,8 @@ def publish(variant, tar, found, time):
     target = Layout(recipe.RELEASE / name)
     target.create()
     config = configuration(time)
-    image = target.add_image(tar, config, config["config"]["Labels"], tag(variant).split(":")[-1])
+    compressor = layout.compress if variant == "dev" else layout.compress_well
+    image = target.add_image(tar, config, config["config"]["Labels"], tag(variant).split(":")[-1], compressor)
     documents = {
         "spdx.json": (sbom.SPDX_TYPE, sbom.spdx(found, image["digest"], time)),
         "cyclonedx.json": (sbom.CYCLONEDX_TYPE, sbom.cyclonedx(found, image["digest"], time)),

@@ -16,6 +16,7 @@ class Entry:
     mode: int = 0o644
     data: bytes | None = None  # None: no regular file
     link: str | None = None
+    twin: str | None = None  # the path of an entry before this one that is the same file
     owner: int = 0
     package: str | None = None  # what it comes from, for the SBOM
 
@@ -31,6 +32,9 @@ class Tree:
 
     def symlink(self, path, target, package=None):
         self._put(path, Entry(mode=0o777, link=target, package=package))
+
+    def hard_link(self, path, first):
+        self._put(path, Entry(mode=self.entries[first].mode, twin=first))
 
     def directory(self, path, mode=0o755, owner=0):
         self._put(path, Entry(mode=mode, owner=owner))
@@ -51,6 +55,8 @@ class Tree:
                 header.uid = header.gid = entry.owner
                 if entry.link is not None:
                     header.type, header.linkname = tarfile.SYMTYPE, entry.link
+                elif entry.twin is not None:
+                    header.type, header.linkname = tarfile.LNKTYPE, entry.twin
                 elif entry.data is None:
                     header.type = tarfile.DIRTYPE
                 else:
@@ -78,7 +84,7 @@ def add_package(tree, package):
     files = packages.content(package)
     certificates = []
     for path, (entry, data) in sorted(files.items()):
-        if path == f"usr/share/doc/{name}/copyright" or path.endswith("/copyright") and name not in recipe.RUNTIME_FILES:
+        if path == f"usr/share/doc/{name}/copyright":
             tree.file(f"usr/share/doc/{name}/copyright", data, package=name)
         if not any(path.startswith(prefix) for prefix in prefixes) or "/zoneinfo/right/" in path or "/zoneinfo/posix/" in path:
             continue
@@ -108,7 +114,9 @@ def add_accounts(tree):
 
 
 def add_programs(tree):
-    for name in programs.names():
-        tree.file(f"usr/local/bin/{name}", (programs.PROGRAMS / name).read_bytes(), mode=0o755, package=recipe.TITLE)
+    first, *others = [f"usr/local/bin/{name}" for name in recipe.PROGRAMS]
+    tree.file(first, (programs.PROGRAMS / recipe.PROGRAMS[0]).read_bytes(), mode=0o755, package=recipe.TITLE)
+    for path in others:
+        tree.hard_link(path, first)
     for identity, path in programs.license_files():
         tree.file(f"usr/share/doc/{recipe.TITLE}/{identity}/{path.name}", path.read_bytes(), package=recipe.TITLE)

@@ -3,8 +3,14 @@
 import CommandLineKit
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 enum CheckCommand {
     static let command: Command = {
@@ -182,13 +188,13 @@ enum CheckCommand {
         )
         judge(
             result.slowest <= slowestMax,
-            String(format: "Slowest request took %fs", result.slowest),
-            String(format: "Slowest request took too long: %fs", result.slowest)
+            "Slowest request took \(GoNumber.fixed(result.slowest, places: 6))s",
+            "Slowest request took too long: \(GoNumber.fixed(result.slowest, places: 6))s"
         )
         judge(
             result.deviation <= deviationMax,
-            String(format: "Stddev is %fs", result.deviation),
-            String(format: "Stddev too high: %fs", result.deviation)
+            "Stddev is \(GoNumber.fixed(result.deviation, places: 6))s",
+            "Stddev too high: \(GoNumber.fixed(result.deviation, places: 6))s"
         )
         Terminal.out(isPassed ? "PASS\n" : "FAIL\n")
         if !isPassed { throw CommandExit(ExitCode.error) }
@@ -257,7 +263,7 @@ enum CheckCommand {
             throw CommandExit(ExitCode.error)
         }
         Terminal.out(
-            String(format: "PASS: Approximate system memory used : %.2f MB.\n", (after - before) / (1024 * 1024))
+            "PASS: Approximate system memory used : \(GoNumber.fixed((after - before) / (1024 * 1024), places: 2)) MB.\n"
         )
     }
 }

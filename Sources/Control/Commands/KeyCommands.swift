@@ -3,7 +3,7 @@
 import CommandLineKit
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 enum KeyCommands {
@@ -154,7 +154,7 @@ enum KeyCommands {
                 guard let line = Terminal.readLine(unfinished: false) else {
                     throw CommandExit(ExitCode.invalidInput, "EOF")
                 }
-                let trimmed = line.trimmingCharacters(in: .whitespacesAndNewlines)
+                let trimmed = trimmed(line)
                 if trimmed.isEmpty { return lines }
                 lines.append(trimmed)
             }

@@ -3,7 +3,7 @@
 import CommandLineKit
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 import Synchronization
 

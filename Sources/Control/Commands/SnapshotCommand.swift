@@ -3,9 +3,15 @@
 import CommandLineKit
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 enum SnapshotCommand {
     static let command: Command = {
@@ -140,7 +146,7 @@ enum SnapshotCommand {
         var written = 0
         while written < blob.count {
             let count = blob.withUnsafeBytes {
-                Foundation.write(descriptor, $0.baseAddress.map { $0 + written }, blob.count - written)
+                Glibc.write(descriptor, $0.baseAddress.map { $0 + written }, blob.count - written)
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw problem("could not write snapshot") }

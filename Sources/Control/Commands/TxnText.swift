@@ -2,7 +2,7 @@
 
 package import CommandLineKit
 package import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 package enum TxnText {

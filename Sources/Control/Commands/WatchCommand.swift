@@ -3,8 +3,14 @@
 import CommandLineKit
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 enum WatchCommand {
     /// Variables that stand for the arguments.

@@ -1,8 +1,14 @@
 // Texts as Go's libraries print them, which scripts around etcdctl have come to expect.
 
 import CommandLineKit
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 /// An id as sixteen hexadecimal digits at least, zeros or blanks in front.
 func hex(_ number: UInt64, width: Int = 0, pad: String = "0") -> String {
@@ -18,7 +24,7 @@ func humanSize(_ bytes: Int64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
     let power = min(units.count - 1, Int((log(Double(bytes)) / log(1000)).rounded(.down)))
     let value = (Double(bytes) / pow(1000, Double(power)) * 10 + 0.5).rounded(.down) / 10
-    return String(format: value < 10 ? "%.1f %@" : "%.0f %@", value, units[power])
+    return "\(GoNumber.fixed(value, places: value < 10 ? 1 : 0)) \(units[power])"
 }
 
 /// A duration as Go prints it: 1m2.5s, 12.3ms, 4µs.
@@ -80,13 +86,19 @@ func json(_ message: some SwiftProtobuf.Message) throws -> String {
     options.preserveProtoFieldNames = true
     let text = try message.jsonString(options: options)
     // The three signs stand in strings only; Go writes them as escapes.
-    return text.replacingOccurrences(of: "<", with: "\\u003c").replacingOccurrences(of: ">", with: "\\u003e")
-        .replacingOccurrences(of: "&", with: "\\u0026")
+    return text.replacing("<", with: "\\u003c").replacing(">", with: "\\u003e")
+        .replacing("&", with: "\\u0026")
+}
+
+/// The text without white space at its ends.
+func trimmed(_ text: some StringProtocol) -> String {
+    let front = text.drop(while: \.isWhitespace)
+    return front.lastIndex { !$0.isWhitespace }.map { String(front[...$0]) } ?? ""
 }
 
 /// A table in a frame of lines.
 func table(_ header: [String], _ rows: [[String]]) -> String {
-    let titles = header.map { $0.uppercased().replacingOccurrences(of: "_", with: " ") }
+    let titles = header.map { $0.uppercased().replacing("_", with: " ") }
     let widths = titles.indices.map { column in
         max(titles[column].count, rows.map { $0[column].count }.max() ?? 0)
     }

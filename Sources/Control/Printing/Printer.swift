@@ -2,7 +2,7 @@
 
 package import CommandLineKit
 package import EtcdWire
-import Foundation
+import FoundationEssentials
 package import SwiftProtobuf
 
 /// Answers in the format that was asked for.

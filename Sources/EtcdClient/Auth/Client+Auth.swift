@@ -1,7 +1,7 @@
 // Users, roles, and what roles may do.
 
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 /// What a role may do with which keys.

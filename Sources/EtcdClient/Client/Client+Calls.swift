@@ -17,6 +17,12 @@ extension Client {
         _ request: Request,
         timeout: Duration? = nil
     ) async throws(ClientError) -> Response {
+        try method.decoded(await exchange(method.procedure, method.encoded(request), timeout: timeout))
+    }
+
+    private func exchange(_ method: Procedure, _ request: [UInt8], timeout: Duration?) async throws(ClientError)
+        -> [UInt8]
+    {
         let deadline = (timeout ?? configuration.requestTimeout).map { ContinuousClock.now + $0 }
         var failure: ClientError?
         var renewed = false
@@ -34,7 +40,7 @@ extension Client {
                 again = false
                 let response = try await channel.unary(
                     method,
-                    request,
+                    bytes: request,
                     metadata: credentials.metadata,
                     timeout: remaining,
                     dialTimeout: count > 1 ? configuration.dialTimeout : nil
@@ -73,6 +79,12 @@ extension Client {
         at endpoint: String,
         timeout: Duration? = nil
     ) async throws(ClientError) -> Response {
+        try method.decoded(await exchange(method.procedure, method.encoded(request), at: endpoint, timeout: timeout))
+    }
+
+    private func exchange(_ method: Procedure, _ request: [UInt8], at endpoint: String, timeout: Duration?)
+        async throws(ClientError) -> [UInt8]
+    {
         let deadline = (timeout ?? configuration.requestTimeout).map { ContinuousClock.now + $0 }
         var failure: ClientError?
         var renewed = false
@@ -88,7 +100,7 @@ extension Client {
             do throws(ClientError) {
                 let credentials = try await credentials(on: channel)
                 used = credentials.token
-                return try await channel.unary(method, request, metadata: credentials.metadata, timeout: remaining)
+                return try await channel.unary(method, bytes: request, metadata: credentials.metadata, timeout: remaining)
             } catch {
                 if error.refusesToken, !renewed, canRenewToken {
                     renewed = true

@@ -90,12 +90,13 @@ extension Client {
         }
         let method = RPCMethod<Etcdserverpb_AuthenticateRequest, Etcdserverpb_AuthenticateResponse>.authenticate
         do {
-            return try await channel.unary(
-                method,
-                request,
+            let answer = try await channel.unary(
+                method.procedure,
+                bytes: method.encoded(request),
                 metadata: Self.versionHeader,
                 timeout: configuration.dialTimeout
-            ).token
+            )
+            return try method.decoded(answer).token
         } catch {
             // A cluster without authentication needs no token.
             if error.message == "etcdserver: authentication is not enabled" { return "" }

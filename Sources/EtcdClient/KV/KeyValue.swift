@@ -1,7 +1,7 @@
 // The public values of the store: keys with their histories, and the heads of answers.
 
 import EtcdWire
-import Foundation
+import FoundationEssentials
 
 /// A key, its value, and where it stands in the store's history.
 public struct KeyValue: Sendable, Hashable {

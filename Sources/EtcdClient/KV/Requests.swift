@@ -1,7 +1,7 @@
 // What can be asked of the keys, as values, and the answers; each knows its form on the wire.
 
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 /// Reads keys.

@@ -1,7 +1,7 @@
 // Transactions: if all conditions hold, then these operations, otherwise those, at one revision.
 
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 /// A transaction, built step by step:

@@ -1,7 +1,7 @@
 // Leases: granted, renewed, looked at, revoked.
 
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 /// A lease that was granted or renewed.

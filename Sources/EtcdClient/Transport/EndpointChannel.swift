@@ -103,14 +103,19 @@ final class EndpointChannel: Sendable {
 
     /// One request, one answer.
     /// - Parameter dialTimeout: how long to wait for a connection to hand the message to; nil for `timeout` alone.
-    func unary<Request, Response>(
-        _ method: RPCMethod<Request, Response>,
-        _ message: Request,
+    func unary(
+        _ method: Procedure,
+        bytes: [UInt8],
         metadata: [(String, String)],
         timeout: Duration?,
         dialTimeout: Duration? = nil
-    ) async throws(ClientError) -> Response {
-        let bytes = try encoded(message)
+    ) async throws(ClientError) -> [UInt8] {
+        guard bytes.count <= settings.requestBytesMax else {
+            throw ClientError(
+                code: .resourceExhausted,
+                message: "trying to send message larger than max (\(bytes.count) vs. \(settings.requestBytesMax))"
+            )
+        }
         try begin()
         defer { end() }
         return try await observed(dialTimeout: dialTimeout) { handing in
@@ -121,7 +126,7 @@ final class EndpointChannel: Sendable {
                 },
                 descriptor: MethodDescriptor(fullyQualifiedService: method.service, method: method.name),
                 serializer: EncodedMessage(),
-                deserializer: MessageCoding<Response>(),
+                deserializer: EncodedMessage(),
                 options: self.options(timeout: timeout, waits: false)
             ) { try $0.message }
         }
@@ -199,20 +204,6 @@ final class EndpointChannel: Sendable {
         options.maxRequestMessageBytes = settings.requestBytesMax
         return options
     }
-
-    private func encoded(_ message: some SwiftProtobuf.Message) throws(ClientError) -> [UInt8] {
-        let bytes: [UInt8]
-        do { bytes = try message.serializedBytes() } catch {
-            throw ClientError(code: .internalError, message: "grpc: error while marshaling: \(error)")
-        }
-        guard bytes.count <= settings.requestBytesMax else {
-            throw ClientError(
-                code: .resourceExhausted,
-                message: "trying to send message larger than max (\(bytes.count) vs. \(settings.requestBytesMax))"
-            )
-        }
-        return bytes
-    }
 }
 
 /// Where a streaming call's requests go.
@@ -234,8 +225,10 @@ private struct MessageCoding<Message: SwiftProtobuf.Message>: MessageSerializer,
 }
 
 /// A message that is bytes already.
-private struct EncodedMessage: MessageSerializer {
+private struct EncodedMessage: MessageSerializer, MessageDeserializer {
     func serialize<Bytes: GRPCContiguousBytes>(_ message: [UInt8]) throws -> Bytes { Bytes(message) }
+
+    func deserialize<Bytes: GRPCContiguousBytes>(_ bytes: Bytes) throws -> [UInt8] { bytes.withUnsafeBytes { Array($0) } }
 }
 
 extension Metadata {

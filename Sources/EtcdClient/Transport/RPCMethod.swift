@@ -5,22 +5,44 @@ package import SwiftProtobuf
 
 /// One method of one gRPC service.
 package struct RPCMethod<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>: Sendable {
-    package let service: String
-    package let name: String
-    /// Whether asking twice does no more than asking once; only such calls are repeated after a connection broke.
-    package let isRepeatable: Bool
+    let procedure: Procedure
 
     package init(_ service: String, _ name: String, repeatable: Bool = false) {
-        self.service = service
-        self.name = name
-        self.isRepeatable = repeatable
+        procedure = Procedure(service: service, name: name, isRepeatable: repeatable)
     }
+
+    package var service: String { procedure.service }
+    package var name: String { procedure.name }
 
     /// The same method for a request of which the caller knows that repeating it does no harm.
     package var asRepeatable: Self { Self(service, name, repeatable: true) }
 
     /// The path as HTTP/2 carries it.
-    package var path: String { "/\(service)/\(name)" }
+    package var path: String { procedure.path }
+
+    /// The bytes of a request.
+    func encoded(_ request: Request) throws(ClientError) -> [UInt8] {
+        do { return try request.serializedBytes() } catch {
+            throw ClientError(code: .internalError, message: "grpc: error while marshaling: \(error)")
+        }
+    }
+
+    /// The response in an answer's bytes.
+    func decoded(_ answer: [UInt8]) throws(ClientError) -> Response {
+        do { return try Response(serializedBytes: answer) } catch {
+            throw ClientError(code: .internalError, message: "grpc: failed to unmarshal the received message: \(error)")
+        }
+    }
+}
+
+/// A method without its types: what carries messages handles bytes, so that it exists once and not once for each method.
+struct Procedure: Sendable {
+    let service: String
+    let name: String
+    /// Whether asking twice does no more than asking once; only such calls are repeated after a connection broke.
+    let isRepeatable: Bool
+
+    var path: String { "/\(service)/\(name)" }
 }
 
 /// A method by an example of its types.

@@ -3,7 +3,7 @@
 
 import AsyncAlgorithms
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 /// One change of one key.

@@ -1,8 +1,8 @@
 // A thread of its own for a lane that blocks: the log lane, the commit lane, the chores.
 
 import Dispatch
-import Foundation
 import Synchronization
+import Threads
 
 /// A lane together with its lock: the lane's thread takes it for each batch; others only while it is free, or when the
 /// thread has ended, so the lock is never waited for.
@@ -56,7 +56,8 @@ final class LaneThread<Message: Sendable>: Sendable {
     /// - Parameter receive: takes a batch on the thread; returns false to end it, whatever is still queued.
     init(name: String, receive: @escaping @Sendable ([Message]) -> Bool) {
         mailbox = Mailbox { [signal] in signal.signal() }
-        let thread = Thread { [signal, finished, mailbox] in
+        // A tree's recursion is bounded; a megabyte is plenty.
+        startThread(named: name, stackBytes: 1 << 20) { [signal, finished, mailbox] in
             while true {
                 signal.wait()
                 let batch = mailbox.take()
@@ -66,10 +67,6 @@ final class LaneThread<Message: Sendable>: Sendable {
             mailbox.close()
             finished.signal()
         }
-        thread.name = name
-        // A tree's recursion is bounded; a megabyte is plenty.
-        thread.stackSize = 1 << 20
-        thread.start()
     }
 
     func post(_ message: Message) {

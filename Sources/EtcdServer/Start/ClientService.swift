@@ -1,10 +1,16 @@
 // The moment a member serves: its clients' connections are taken from the backlog, the log says so, and systemd hears of it.
 
-import Foundation
+import FoundationEssentials
 import FrontDoor
 import NIOCore
 import ServerConfiguration
 import ServerLog
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 struct ClientService: Sendable {
     let listeners: [any Channel]

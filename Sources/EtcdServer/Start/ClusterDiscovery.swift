@@ -4,12 +4,13 @@
 // The discovery service is asked over its JSON gateway. Blocks; not on the loop.
 
 import Base
-import Foundation
+import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 import PeerTransport
 import ServerConfiguration
 import ServerLog
+import Threads
 
 struct ClusterDiscovery {
     private let client: NIOLoopBound<PeerHTTPClient>
@@ -18,7 +19,7 @@ struct ClusterDiscovery {
     private let logger: ServerLogger
     private static let prefix = "/_etcd/registry"
     /// Between two looks at who has come.
-    private static let lookInterval: TimeInterval = 0.5
+    private static let lookInterval = Duration.milliseconds(500)
     /// Seconds between attempts double, up to this power of two.
     private static let doublingsMax = 8
 
@@ -62,7 +63,7 @@ struct ClusterDiscovery {
                 logger.info("discovery joined cluster successfully", fields + [.string("cluster", cluster)])
                 return cluster
             }
-            Thread.sleep(forTimeInterval: Self.lookInterval)
+            sleepThread(Self.lookInterval)
         }
     }
 
@@ -107,7 +108,7 @@ struct ClusterDiscovery {
                 logger.warn(
                     "retry connecting to discovery service",
                     fields + [.string("reason", step), .duration("backoff", .seconds(Int64(seconds))), .error(error.reason)])
-                Thread.sleep(forTimeInterval: TimeInterval(seconds))
+                sleepThread(.seconds(seconds))
             }
         }
     }

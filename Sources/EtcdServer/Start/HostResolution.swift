@@ -1,18 +1,18 @@
 // URLs of peers are compared by the addresses that their hosts stand for, as etcd does: one member may be named by a host
 // in one place and by its address in another. Blocks; not on the loop.
 
-import Foundation
 import ServerConfiguration
 import ServerLog
+import Threads
 import TransportSecurity
 
 struct HostResolution {
     private let logger: ServerLogger
     /// For all hosts together; etcd's.
-    private static let timeout: TimeInterval = 30
+    private static let timeout = Duration.seconds(30)
     /// Between two questions about a host that nobody knows; etcd's.
-    private static let retryInterval: TimeInterval = 1
-    private let deadline = Date(timeIntervalSinceNow: HostResolution.timeout)
+    private static let retryInterval = Duration.seconds(1)
+    private let deadline = ContinuousClock.now + HostResolution.timeout
 
     init(_ logger: ServerLogger) {
         self.logger = logger
@@ -40,12 +40,12 @@ struct HostResolution {
                 "failed to resolve URL Host",
                 [
                     .string("url", url.description), .string("host", url.host),
-                    .duration("retry-interval", .seconds(Int64(Self.retryInterval))),
+                    .duration("retry-interval", Self.retryInterval),
                     .error("lookup \(host): no such host"),
                 ]
             )
-            if Date(timeIntervalSinceNow: Self.retryInterval) >= deadline { return nil }
-            Thread.sleep(forTimeInterval: Self.retryInterval)
+            if ContinuousClock.now + Self.retryInterval >= deadline { return nil }
+            sleepThread(Self.retryInterval)
         }
     }
 

@@ -1,6 +1,6 @@
 // The members of a new cluster as the domain's SRV records name them (`--discovery-srv`).
 
-import Foundation
+import FoundationEssentials
 import ServerConfiguration
 import ServiceLookup
 import TransportSecurity

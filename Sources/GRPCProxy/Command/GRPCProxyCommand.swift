@@ -2,11 +2,17 @@
 
 import CommandLineKit
 import EtcdClient
-import Foundation
+import FoundationEssentials
 import HTTP2
 import NIOCore
 import ServerLog
 import TransportSecurity
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 enum GRPCProxyCommand {
     static let start = Command("start", "", "start the grpc proxy", flags: GRPCProxyFlags.all, run: run)

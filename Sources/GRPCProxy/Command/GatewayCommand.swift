@@ -1,10 +1,16 @@
 // `etcd gateway start`.
 
 import CommandLineKit
-import Foundation
+import FoundationEssentials
 import NIOCore
 import ServerLog
 import TCPGateway
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 enum GatewayCommand {
     static let start = Command(

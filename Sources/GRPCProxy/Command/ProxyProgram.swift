@@ -3,7 +3,13 @@
 
 import CommandLineKit
 import Dispatch
-import Foundation
+import FoundationEssentials
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 /// The part of the program `etcd` that is no member.
 package enum ProxyProgram {
@@ -80,7 +86,7 @@ struct HostAndPort: Equatable {
     /// An endpoint without its scheme; etcd's client port where it names none.
     init?(endpoint text: String) {
         var rest = text[...]
-        if let scheme = text.range(of: "://") { rest = rest[scheme.upperBound...] }
+        if let scheme = text.firstRange(of: "://") { rest = rest[scheme.upperBound...] }
         rest = rest.prefix { $0 != "/" }
         let hasPort =
             rest.lastIndex(of: ":").map { UInt16(rest[rest.index(after: $0)...]) != nil && !rest.hasSuffix("]") }

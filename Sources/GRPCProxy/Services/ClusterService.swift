@@ -4,7 +4,7 @@
 import Base
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import ServerLog
 import SwiftProtobuf
 import Synchronization

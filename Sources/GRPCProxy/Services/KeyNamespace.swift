@@ -1,7 +1,7 @@
 // A part of the key space that looks like all of it: keys get a prefix on their way in and lose it on their way out.
 
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 /// The keys that begin with a prefix, as a key space of their own. An empty prefix changes nothing.

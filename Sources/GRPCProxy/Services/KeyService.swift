@@ -2,7 +2,7 @@
 
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import Synchronization
 
 final class KeyService: Sendable {

@@ -3,7 +3,7 @@
 import Base
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import Metrics
 import SwiftProtobuf
 

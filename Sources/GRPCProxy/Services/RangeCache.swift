@@ -4,7 +4,7 @@
 //
 // A plain value. An answer that was under way when something overlapping was written is not kept: it may be the old one.
 
-import Foundation
+import FoundationEssentials
 
 struct RangeCache: Sendable {
     /// What an answer answers: the request's bytes, and who asked, for not everybody may read everything.

@@ -5,7 +5,7 @@
 // their own; when it has come to where an older one stands, its watchers move there and it ends.
 
 import EtcdWire
-import Foundation
+import FoundationEssentials
 
 struct WatchGroups: Sendable {
     typealias UpstreamID = Int

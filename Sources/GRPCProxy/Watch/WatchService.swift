@@ -6,7 +6,7 @@
 import Base
 import EtcdClient
 import EtcdWire
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 import Synchronization
 

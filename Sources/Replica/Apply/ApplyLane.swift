@@ -148,8 +148,11 @@ package struct ApplyLane: ~Copyable {
 
     /// Puts the state of the file that `result` shows in the place of the old one. What waited for the old one's file
     /// is answered: the new one holds more.
-    package mutating func replace(_ result: CommitResult, isLast: Bool) throws(StateLoadError) {
+    ///
+    /// - Parameter data: the snapshot's own, a tree of the v2 store.
+    package mutating func replace(_ result: CommitResult, data: Bytes, isLast: Bool) throws(StateLoadError) {
         var successor = try state.successor(result.reader)
+        successor.adoptV2Store(data)
         successor.databaseSizeBytes = result.statistics.sizeBytes
         // Clients stay logged in.
         successor.tokens = state.tokens

@@ -245,9 +245,12 @@ package struct Bootstrap {
         } catch {
             throw BootstrapError("the WAL's entries do not follow the snapshot at index \(start.index)")
         }
+        // A snapshot file that is not there, or damaged, is no obstacle: the database has the keys.
+        let tree = (try? snapshots.read(SnapshotFiles.name(term: start.term, index: start.index)))?.data ?? Bytes()
         return try assemble(
             committer, log, storage, localID: metadata.memberID, clusterID: metadata.clusterID, snapshotIndex: start.index,
-            wasInitialized: true, applied: meta.consistentIndex)
+            wasInitialized: true, applied: meta.consistentIndex
+        ) { $0.adoptV2Store(tree, entries: entries.lazy.filter { $0.index <= meta.consistentIndex }) }
     }
 
     private func checkSchema(_ meta: StoredMeta) throws(BootstrapError) {
@@ -345,9 +348,10 @@ package struct Bootstrap {
 
     private func assemble(
         _ committer: consuming Committer, _ log: consuming WriteAheadLog, _ storage: consuming MemoryStorage, localID: MemberID,
-        clusterID: ClusterID, snapshotIndex: LogIndex, wasInitialized: Bool, applied: LogIndex = 0
+        clusterID: ClusterID, snapshotIndex: LogIndex, wasInitialized: Bool, applied: LogIndex = 0,
+        amend: (inout StateMachine) -> Void = { _ in }
     ) throws(BootstrapError) -> BootstrappedMember {
-        let state: StateMachine
+        var state: StateMachine
         do throws(StateLoadError) {
             state = try StateMachine.load(
                 committer.beginRead(), clusterID: clusterID, localID: localID, minimumTTL: settings.minimumLeaseTTL,
@@ -358,6 +362,7 @@ package struct Bootstrap {
         } catch {
             throw BootstrapError("failed to recover from \(settings.databasePath): \(error)")
         }
+        amend(&state)
         note(.storeRestored(revision: state.store.currentRevision))
         let confState = storage.snapshot.metadata.confState
         // What the file holds needs not be handed out again, as far as the log says it is committed.

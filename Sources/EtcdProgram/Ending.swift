@@ -1,7 +1,14 @@
 // What ends the program: a signal, or a cluster that goes on without this member.
 
-import Foundation
+import Dispatch
 import Synchronization
+import Threads
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 enum EndReason: Sendable {
     case signal(Int32)
@@ -20,7 +27,7 @@ final class Ending: Sendable {
 
     /// The signals must be blocked in all threads.
     func watch(_ signals: sigset_t) {
-        Thread.detachNewThread { [self] in
+        startThread { [self] in
             var signals = signals
             var received: Int32 = 0
             sigwait(&signals, &received)
