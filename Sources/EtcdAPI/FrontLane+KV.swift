@@ -82,14 +82,14 @@ extension FrontLane {
         try RequestChecks.check(request)
         if request.serializable {
             tallyAnswer(.range, begun: now)
-            answer(request, metadata, sink)
+            answer(request, metadata, sink, arrived: now)
         } else {
             afterBarrier(.range(request, metadata, sink))
         }
     }
 
     /// Permission is asked of the state that is read, hence behind the barrier.
-    func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) {
+    func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
         let begun = clock()
         let moment = member.moment
         if moment.isAuthEnabled {
@@ -104,11 +104,13 @@ extension FrontLane {
                 message(revision, term: moment.term, room: room)
             }
             if let single {
-                tally.ranges.append(clock().nanoseconds &- begun.nanoseconds)
+                let done = clock()
+                tally.ranges.append(done.nanoseconds &- begun.nanoseconds)
+                if isSlow(arrived, done) { noteSlow(.range(request), arrived, done, .success(single)) }
                 return sink.succeed(single)
             }
         } catch {
-            return finish(.failure(error), begun: begun, sink)
+            return finish(request, .failure(error), arrived, begun, sink)
         }
         let view = moment.view
         if mayBeLarge(request) {
@@ -116,12 +118,21 @@ extension FrontLane {
             return runChore(.range(view, request)) { [self] result in
                 guard case .range(let outcome) = result else { return }
                 if stale() { return sink.finish(.authOldRevision) }
-                finish(outcome, begun: begun, sink)
+                finish(request, outcome, arrived, begun, sink)
             }
         }
         let outcome: Result<RangeAnswer, MVCCError>
         do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
-        finish(outcome, begun: begun, sink)
+        finish(request, outcome, arrived, begun, sink)
+    }
+
+    private func isSlow(_ arrived: Instant, _ done: Instant) -> Bool {
+        done.nanoseconds > arrived.nanoseconds && done.nanoseconds - arrived.nanoseconds > settings.slowReadNanoseconds
+    }
+
+    private func noteSlow(_ request: SlowRead.Request, _ arrived: Instant, _ done: Instant, _ outcome: Result<Bytes, EtcdError>) {
+        tally.slowReads.append(
+            SlowRead(request: request, nanoseconds: done.nanoseconds - arrived.nanoseconds, outcome: outcome))
     }
 
     /// Tells later whether users or roles have changed since now, so that what was allowed may be so no more.
@@ -131,8 +142,15 @@ extension FrontLane {
         return { [self] in member.authRevision != revision }
     }
 
-    private func finish(_ outcome: Result<RangeAnswer, MVCCError>, begun: Instant, _ sink: any ReplySink) {
-        let took = clock().nanoseconds &- begun.nanoseconds
+    private func finish(
+        _ request: RangeRequest, _ outcome: Result<RangeAnswer, MVCCError>, _ arrived: Instant, _ begun: Instant,
+        _ sink: any ReplySink
+    ) {
+        let done = clock()
+        let took = done.nanoseconds &- begun.nanoseconds
+        if isSlow(arrived, done) {
+            noteSlow(.range(request), arrived, done, outcome.map(\.body).mapError { EtcdError($0) })
+        }
         switch outcome {
         case .success(let answer):
             tally.ranges.append(took)
@@ -210,11 +228,14 @@ extension FrontLane {
         guard TxnReader.isReadOnly(request) else {
             return propose(.txn, encoded, sink, metadata)
         }
+        let arrived = now
         let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
             do throws(EtcdError) {
                 if case .failure(let error) = outcome { throw error }
                 try member.authorize(.txn(request), metadata)
                 let reply = try TxnReader(view: member.view).answer(request)
+                let done = clock()
+                if isSlow(arrived, done) { noteSlow(.txn(request), arrived, done, .success(reply.body)) }
                 sink.succeed(message(reply.revision, reply.body))
             } catch {
                 sink.finish(error)

@@ -115,6 +115,8 @@ package struct FrontSettings: Sendable {
     package var startMilliseconds: UInt64
     /// `--strict-reconfig-check`: changes of the membership must leave a quorum that is there.
     package var checksReconfiguration: Bool
+    /// Reads that take longer are told of one by one.
+    package var slowReadNanoseconds = UInt64.max
 
     package init(
         clusterID: ClusterID, memberID: MemberID, requestBytesMax: Int, transactionOperationsMax: Int, requestTimeout: Duration,
@@ -455,10 +457,9 @@ package final class FrontLane {
             switch outcome {
             case .confirmed:
                 for (read, deadline) in reads {
-                    if case .range = read {
-                        tallyAnswer(.range, begun: Instant(nanoseconds: deadline.nanoseconds - requestTimeoutNanoseconds))
-                    }
-                    run(read)
+                    let arrived = Instant(nanoseconds: deadline.nanoseconds - requestTimeoutNanoseconds)
+                    if case .range = read { tallyAnswer(.range, begun: arrived) }
+                    run(read, arrived: arrived)
                 }
             case .leaderChanged:
                 tally.failedBarriers += 1
@@ -474,9 +475,9 @@ package final class FrontLane {
         tally.note(.init(type: type, succeeded: succeeded), tookNanoseconds: now.nanoseconds &- begun.nanoseconds)
     }
 
-    private func run(_ read: WaitingRead) {
+    private func run(_ read: WaitingRead, arrived: Instant) {
         switch read {
-        case .range(let request, let metadata, let sink): answer(request, metadata, sink)
+        case .range(let request, let metadata, let sink): answer(request, metadata, sink, arrived: arrived)
         case .task(let body): body(.success(()))
         }
     }

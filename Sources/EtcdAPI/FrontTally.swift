@@ -1,7 +1,20 @@
 // What the front lane has done, counted for whoever shows figures.
 
-import Base
+package import Base
 package import EtcdWire
+
+/// A read that took long.
+package struct SlowRead: Sendable {
+    package enum Request: Sendable {
+        case range(RangeRequest)
+        case txn(TxnRequest)
+    }
+
+    package let request: Request
+    package let nanoseconds: UInt64
+    /// The response message, or its fields behind the header.
+    package let outcome: Result<Bytes, EtcdError>
+}
 
 package struct FrontTally: Sendable {
     package struct Request: Sendable, Hashable {
@@ -31,6 +44,8 @@ package struct FrontTally: Sendable {
     package var failedRanges: [UInt64] = []
     package var keepAlives: UInt64 = 0
     package var grantedTTLs: [Int64] = []
+    /// Reads that took long, counted from their arrival.
+    package var slowReads: [SlowRead] = []
     package var failedBarriers: UInt64 = 0
     /// How often a barrier has not been confirmed in the time after which etcd asks again.
     package var slowBarriers: UInt64 = 0

@@ -59,6 +59,7 @@ package final class EtcdServer {
     package func start() throws {
         let isInitialized = FileManager.default.fileExists(atPath: configuration.effectiveWALDirectory)
         let directoryType = try prepareDataDirectory()
+        if configuration.storage.memoryLock { try MemoryLock.lock() }
         logger.info(
             "Initialize and start etcd server",
             [.string("data-dir", configuration.dataDirectory), .string("dir-type", directoryType)])
@@ -106,6 +107,7 @@ package final class EtcdServer {
                 member.turn()
             }
             member.advanceTicks()
+            member.defragmentAtStart()
         }.wait()
         for channel in peerListeners { try channel.setOption(.autoRead, value: true).wait() }
         try bindClients(tls)

@@ -172,19 +172,24 @@ final class MemberLoop {
         }
         let requests = configuration.requests
         let election = Duration.milliseconds(Int64(configuration.raft.electionMilliseconds))
-        lane = FrontLane(
-            FrontSettings(
-                clusterID: clusterID, memberID: memberID, requestBytesMax: Int(requests.maxRequestBytes),
-                transactionOperationsMax: Int(requests.maxTxnOps), requestTimeout: configuration.raft.requestTimeout.duration,
-                quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
-                electionTimeout: election,
-                watchProgressInterval: .nanoseconds(requests.watchProgressNotifyInterval.nanoseconds),
-                startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000),
-                checksReconfiguration: configuration.cluster.strictReconfigCheck),
-            member: self)
+        var settings = FrontSettings(
+            clusterID: clusterID, memberID: memberID, requestBytesMax: Int(requests.maxRequestBytes),
+            transactionOperationsMax: Int(requests.maxTxnOps), requestTimeout: configuration.raft.requestTimeout.duration,
+            quotaBytes: UInt64(max(0, configuration.storage.effectiveQuotaBytes ?? 0)),
+            electionTimeout: election,
+            watchProgressInterval: .nanoseconds(requests.watchProgressNotifyInterval.nanoseconds),
+            startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000),
+            checksReconfiguration: configuration.cluster.strictReconfigCheck)
+        settings.slowReadNanoseconds = UInt64(max(0, requests.warningApplyDuration.nanoseconds))
+        lane = FrontLane(settings, member: self)
         lane.wake = { [unowned self] in scheduleTurn() }
         lane.clock = Self.now
         replica.apply.clock = { Self.now() }
+        let storage = configuration.storage
+        replica.apply.batchOperationsMax = Int(clamping: max(1, storage.batchLimit))
+        if storage.compactionBatchLimitSetting > 0 {
+            replica.apply.compactionRowsMax = Int(clamping: storage.compactionBatchLimitSetting)
+        }
         door = FrontDoor(
             lane: lane,
             settings: FrontDoorSettings(configuration),
@@ -197,6 +202,7 @@ final class MemberLoop {
         door.requestsArrived = { [unowned self] in scheduleTurn() }
         // A turn ends with writing all there is to write.
         door.outputArrived = { [unowned self] in if !isInTurn || isFlushing { scheduleTurn() } }
+        watchSlowRequests()
         replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
         startTimers()
     }
@@ -231,15 +237,13 @@ final class MemberLoop {
         every(.seconds(30)) { $0.purgeFiles() }
     }
 
-    /// Between the slices of a compaction others get their turns.
-    private static let compactionPause = TimeAmount.milliseconds(10)
-
     /// While nothing is to be compacted nothing wakes the loop for it.
     private func scheduleCompactionSlice() {
         guard replica.apply.isCompacting, !isCompactionScheduled, !isStopping else { return }
         isCompactionScheduled = true
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        eventLoop.scheduleTask(in: Self.compactionPause) { bound.value.compactionSlice() }
+        // Between the slices others get their turns.
+        eventLoop.scheduleTask(in: TimeAmount(configuration.storage.compactionSleepInterval)) { bound.value.compactionSlice() }
     }
 
     private func compactionSlice() {
@@ -298,7 +302,9 @@ final class MemberLoop {
     }
 
     private func noteTally() {
-        metrics.note(lane.takeTally())
+        let tally = lane.takeTally()
+        metrics.note(tally)
+        for slow in tally.slowReads { write(slow) }
     }
 
     private func receive(_ message: LoopMessage) {
@@ -366,13 +372,39 @@ final class MemberLoop {
         for id in out.barriers { replica.consensus.barrier(id) }
         for token in out.flushes { replica.apply.flush(token) }
         for (token, chore) in out.chores { thread(for: chore).post((token, chore)) }
-        for token in out.defragmentations {
-            logger.info("defragmenting", [.uint("current-db-size-bytes", statistics.sizeBytes)])
-            metrics.isDefragmenting = true
-            replica.apply.seal()
-            replica.collectApplied()
-            replica.outbox.commit.append(.defragment(token))
+        for token in out.defragmentations { defragment(token) }
+    }
+
+    private func defragment(_ token: UInt64) {
+        logger.info("defragmenting", [.uint("current-db-size-bytes", statistics.sizeBytes)])
+        metrics.isDefragmenting = true
+        replica.apply.seal()
+        replica.collectApplied()
+        replica.outbox.commit.append(.defragment(token))
+    }
+
+    /// `--bootstrap-defrag-threshold-megabytes`: gives back what is free of the file if that is enough. The member serves
+    /// meanwhile.
+    func defragmentAtStart() {
+        let (threshold, overflow) = configuration.storage.bootstrapDefragThresholdMegabytes
+            .multipliedReportingOverflow(by: 1 << 20)
+        guard threshold > 0 else { return }
+        let free = statistics.sizeBytes - min(statistics.sizeBytes, statistics.sizeInUseBytes)
+        if overflow || free < threshold {
+            return logger.info(
+                "Skipping defragmentation",
+                [
+                    .uint("current-db-size-bytes", statistics.sizeBytes),
+                    .string("current-db-size", humanizedBytes(statistics.sizeBytes)),
+                    .uint("current-db-size-in-use-bytes", statistics.sizeInUseBytes),
+                    .string("current-db-size-in-use", humanizedBytes(statistics.sizeInUseBytes)),
+                    .uint("bootstrap-defrag-threshold-bytes", overflow ? .max : threshold),
+                    .string("bootstrap-defrag-threshold", humanizedBytes(overflow ? .max : threshold)),
+                ])
         }
+        // Nobody waits under this token.
+        defragment(0)
+        turn()
     }
 
     private func thread(for chore: Chore) -> LaneThread<(UInt64, Chore)> {
@@ -387,6 +419,7 @@ final class MemberLoop {
         var out = ReplicaOutbox()
         swap(&out, &replica.outbox)
         for line in out.raftLines { write(line) }
+        for slow in out.slowApplies { write(slow) }
         for event in out.events { handle(event) }
         if let status = out.status { statusChanged(status) }
         if !out.log.isEmpty { passToLog(out.log) }

@@ -62,8 +62,8 @@ final class MemberMetrics {
     private(set) var promotionFailures: [String: Double] = [:]
     let started = Date().timeIntervalSince1970
 
-    /// Applies slower than this are counted, as etcd's default has it.
-    private static let slowApplyNanoseconds: UInt64 = 100_000_000
+    /// Applies slower than this are counted.
+    var slowApplyNanoseconds: UInt64 = 100_000_000
 
     func note(_ commit: CommitTimes) {
         backendCommit.observe(commit.total)
@@ -74,7 +74,7 @@ final class MemberMetrics {
 
     /// What a turn has applied.
     func note(_ applied: [(request: AppliedRequest, nanoseconds: UInt64)]) {
-        for one in applied where one.nanoseconds > Self.slowApplyNanoseconds { slowApplies += 1 }
+        for one in applied where one.nanoseconds > slowApplyNanoseconds { slowApplies += 1 }
         // Those that stand together are mostly alike.
         var start = 0
         while start < applied.count {

@@ -70,7 +70,7 @@ package final class CallStatistics {
 
     func started(_ rpc: RPC, by client: Client) {
         cell(rpc, Self.startedColumn).pointee += 1
-        if Self.isUnary[rpc.rawValue] { client.unary += 1 } else { client.streams += 1 }
+        if Self.isUnary(rpc) { client.unary += 1 } else { client.streams += 1 }
     }
 
     func received(_ rpc: RPC, _ bytes: Int) {
@@ -87,5 +87,7 @@ package final class CallStatistics {
         cell(rpc, Self.handledColumn + min(max(0, code.rawValue), Self.codes - 1)).pointee += 1
     }
 
-    private static let isUnary = RPC.allCases.map { $0.definition.streaming == .unary }
+    private static let unary = RPC.allCases.map { $0.definition.streaming == .unary }
+
+    static func isUnary(_ rpc: RPC) -> Bool { unary[rpc.rawValue] }
 }

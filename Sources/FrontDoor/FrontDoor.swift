@@ -30,6 +30,7 @@ package final class FrontDoor {
     package let lane: FrontLane
     package let settings: FrontDoorSettings
     package let statistics = CallStatistics()
+    package let reports: CallReports
     package internal(set) var healthSuccesses: UInt64 = 0
     package internal(set) var healthFailures: UInt64 = 0
     /// Of clients, of whatever kind, since the start.
@@ -49,6 +50,7 @@ package final class FrontDoor {
         lane: FrontLane, settings: FrontDoorSettings, clock: @escaping () -> Instant, metrics: @escaping () -> String
     ) {
         self.lane = lane
+        reports = CallReports(now: { [unowned lane] in lane.now })
         self.settings = settings
         self.clock = clock
         self.metrics = metrics
@@ -66,8 +68,10 @@ package final class FrontDoor {
     }
 
     /// - Parameter certificateName: the common name of the client's verified certificate.
-    func makeHTTP2Handler(certificateName: String? = nil, traffic: PortTraffic) -> HTTP2ServerHandler {
-        let application = GRPCApplication(self, certificateName: certificateName, traffic: traffic)
+    func makeHTTP2Handler(
+        certificateName: String? = nil, remote: SocketAddress? = nil, traffic: PortTraffic
+    ) -> HTTP2ServerHandler {
+        let application = GRPCApplication(self, certificateName: certificateName, remote: remote, traffic: traffic)
         let handler = HTTP2ServerHandler(application: application, settings: settings.http2, output: output)
         // Lets go when the connection ends, as the application does.
         handler.whenDirty = { [self] handler in

@@ -4,11 +4,13 @@ import Base
 import EtcdAPI
 import EtcdWire
 import HTTP2
+import NIOCore
 
 final class GRPCApplication: HTTP2ServerApplication {
     private let frontDoor: FrontDoor
     private let certificateName: String?
     private let traffic: PortTraffic
+    private let remote: SocketAddress?
     /// The connection's handler, which owns this.
     var connection: ObjectIdentifier?
     /// What the head of the last call meant: most calls of a connection have the same.
@@ -21,8 +23,9 @@ final class GRPCApplication: HTTP2ServerApplication {
         let client: CallStatistics.Client
     }
 
-    init(_ frontDoor: FrontDoor, certificateName: String?, traffic: PortTraffic) {
+    init(_ frontDoor: FrontDoor, certificateName: String?, remote: SocketAddress?, traffic: PortTraffic) {
         self.frontDoor = frontDoor
+        self.remote = remote
         self.certificateName = certificateName
         self.traffic = traffic
     }
@@ -54,7 +57,7 @@ final class GRPCApplication: HTTP2ServerApplication {
 
     private func start(_ stream: ServerStream, _ route: Route) {
         frontDoor.statistics.started(route.rpc, by: route.client)
-        let call = GRPCCall(route.rpc, stream, frontDoor.statistics, route.metadata)
+        let call = GRPCCall(route.rpc, stream, self, route.metadata)
         if frontDoor.statistics.handlingTook != nil { call.timer = (frontDoor.clock, frontDoor.clock()) }
         stream.context = call
     }
@@ -89,6 +92,7 @@ final class GRPCApplication: HTTP2ServerApplication {
         default:
             guard !call.hasRequest else { return }
             call.hasRequest = true
+            if CallStatistics.isUnary(call.rpc) { call.noteRequest(bytes, frontDoor.lane.now) }
             frontDoor.lane.call(call.rpc, bytes, call.metadata, call)
         }
     }
@@ -132,6 +136,16 @@ final class GRPCApplication: HTTP2ServerApplication {
         frontDoor.burstEnded()
     }
 
+    // MARK: For calls
+
+    fileprivate var statistics: CallStatistics { frontDoor.statistics }
+    fileprivate var reports: CallReports { frontDoor.reports }
+
+    fileprivate func report(_ rpc: RPC, _ request: Bytes, _ response: Bytes?, since begun: Instant) {
+        let address = remote.map { "\($0.ipAddress ?? $0.pathname ?? ""):\($0.port ?? 0)" }
+        reports.note(rpc, request, response, since: begun, remote: address)
+    }
+
     func connectionClosed() {
         frontDoor.connectionClosed(connection)
     }
@@ -142,6 +156,11 @@ final class GRPCCall: ReplySink {
     let rpc: RPC
     let metadata: CallMetadata
     var hasRequest = false
+    // Of a call that is told of when it ends, if it has taken long.
+    private let application: GRPCApplication
+    private var request: Bytes?
+    private var response: Bytes?
+    private var begun = Instant(nanoseconds: 0)
     // The lane may keep the call longer than the connection keeps the stream; the circle is cut when either ends.
     private let stream: ServerStream
     private var endCallback: (() -> Void)?
@@ -154,8 +173,9 @@ final class GRPCCall: ReplySink {
     /// Where calls are timed: the clock, and when this one began.
     var timer: (clock: () -> Instant, begun: Instant)?
 
-    init(_ rpc: RPC, _ stream: ServerStream, _ statistics: CallStatistics, _ metadata: CallMetadata) {
-        self.statistics = statistics
+    init(_ rpc: RPC, _ stream: ServerStream, _ application: GRPCApplication, _ metadata: CallMetadata) {
+        self.application = application
+        statistics = application.statistics
         self.rpc = rpc
         self.stream = stream
         self.metadata = metadata
@@ -174,9 +194,22 @@ final class GRPCCall: ReplySink {
     func send(_ message: Bytes) {
         statistics.sent(rpc, message.count)
         stream.send(message)
+        if request != nil, application.reports.isWanted(since: begun) { response = message }
         guard unanswered > 0 else { return }
         unanswered -= 1
         if isEnding, unanswered == 0 { finish(nil) }
+    }
+
+    /// The only request of a call with one answer.
+    func noteRequest(_ bytes: Bytes, _ now: Instant) {
+        request = bytes
+        begun = now
+    }
+
+    private func reportEnd() {
+        guard let request else { return }
+        self.request = nil
+        if application.reports.isWanted(since: begun) { application.report(rpc, request, response, since: begun) }
     }
 
     func noteRequest() { unanswered += 1 }
@@ -206,6 +239,7 @@ final class GRPCCall: ReplySink {
     func finish(_ error: EtcdError?) {
         endCallback = nil
         count(error?.code ?? .ok)
+        reportEnd()
         stream.finish(status: error?.code.rawValue ?? 0, message: error?.message ?? "")
         stream.context = nil
     }

@@ -15,6 +15,7 @@ final class GatewayCall: ReplySink {
     private var asked = 0
     private var answered = 0
     private var isEnding = false
+    private var reports: (reports: CallReports, request: Bytes, begun: Instant)?
 
     private init(_ rpc: RPC, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
         self.rpc = rpc
@@ -23,9 +24,10 @@ final class GatewayCall: ReplySink {
     }
 
     static func start(
-        _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)],
+        _ request: HTTPRequest, _ door: FrontDoor, _ responder: any HTTPResponder, _ cors: [(String, String)],
         valueBytesMax: Int
     ) {
+        let lane = door.lane
         guard let rpc = RPC(gatewayPath: request.path) else {
             return fail(GatewayJSON.unknownPath, responder, cors)
         }
@@ -46,7 +48,9 @@ final class GatewayCall: ReplySink {
         } catch {
             return fail(error, responder, cors)
         }
-        lane.call(rpc, message, CallMetadata(gateway: request), GatewayCall(rpc, responder, cors))
+        let call = GatewayCall(rpc, responder, cors)
+        if CallStatistics.isUnary(rpc) { call.reports = (door.reports, message, lane.now) }
+        lane.call(rpc, message, CallMetadata(gateway: request), call)
     }
 
     /// A stream whose requests are still to come; nil if the request is for something else.
@@ -114,6 +118,9 @@ final class GatewayCall: ReplySink {
     func finish(_ error: EtcdError?) {
         guard !isDone else { return }
         isDone = true
+        if let reports, reports.reports.isWanted(since: reports.begun) {
+            reports.reports.note(rpc, reports.request, message, since: reports.begun, remote: nil)
+        }
         if let error {
             guard isStreaming else { return Self.fail(error, responder, cors) }
             responder.write(GatewayJSON.streamErrorLine(error))

@@ -107,7 +107,7 @@ struct HTTPRouter {
                 names: ["data_corruption", "serializable_read", "linearizable_read", "non_learner"])
         case "/debug/vars" where traffic != .metrics: variables(request, responder)
         case _ where isGatewayRequest(request):
-            GatewayCall.start(request, lane, responder, cors, valueBytesMax: valueBytesMax)
+            GatewayCall.start(request, frontDoor, responder, cors, valueBytesMax: valueBytesMax)
         default:
             responder.text(404, "404 page not found\n")
         }

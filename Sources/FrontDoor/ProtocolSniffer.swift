@@ -48,7 +48,9 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         do {
             if isHTTP2 {
                 try pipeline.addHandler(
-                    frontDoor.makeHTTP2Handler(certificateName: certificateName, traffic: traffic), position: .last)
+                    frontDoor.makeHTTP2Handler(
+                        certificateName: certificateName, remote: context.remoteAddress, traffic: traffic),
+                    position: .last)
             } else if traffic.servesHTTP {
                 try configureHTTP1(context)
             } else {

@@ -21,6 +21,7 @@ package struct ReplicaOutbox: Sendable {
     package var events: [StateEvent] = []
     package var changes: [StoreRevision] = []
     package var applied: [(request: AppliedRequest, nanoseconds: UInt64)] = []
+    package var slowApplies: [SlowApply] = []
     package var raftLines: [RaftLogLine] = []
     package var status: RaftBasicStatus?
     package var droppedProposals = 0
@@ -208,6 +209,7 @@ package struct CompactReplica: ~Copyable {
         outbox.replies += from.replies
         outbox.events += from.events
         outbox.applied += from.applied
+        if !from.slow.isEmpty { outbox.slowApplies += from.slow }
         if outbox.changes.isEmpty { outbox.changes = from.changes } else { outbox.changes += from.changes }
         outbox.flushed += from.flushed
         for batch in from.batches { outbox.commit.append(.commit(batch)) }

@@ -1,7 +1,6 @@
 // What this version refuses because it is not built yet. A setting that would be silently without effect is worse
 // than one that is refused: every flag whose feature is missing has a row here, and loses it with the change that
 // builds the feature. A flag at its default is always fine.
-import ServerLog
 
 package enum BuiltFeatures {
     /// Gates that have an effect, or need none.
@@ -32,20 +31,12 @@ package enum BuiltFeatures {
     package static let refusals: [Refusal] =
         [
             // Observation
-            changed("enable-pprof"),
-            // Spans would need an exporter for OTLP, and there is none here.
-            changed("enable-distributed-tracing"), changed("distributed-tracing-address"),
-            changed("distributed-tracing-service-name"), changed("distributed-tracing-instance-id"),
-            changed("distributed-tracing-sampling-rate"),
-            asked("log-rotation-config-json", "compress") { configuration in
-                configuration.logging.enableRotation
-                    && (try? LogRotation(json: configuration.logging.rotationJSON))?.compress == true
-            },
-            changed("warning-apply-duration"), changed("warning-unary-request-duration"),
-            // Storage
-            changed("backend-batch-limit"), changed("backend-bbolt-freelist-type"), changed("compaction-batch-limit"),
-            changed("compaction-sleep-interval"), changed("bootstrap-defrag-threshold-megabytes"),
-            changed("memory-mlock"),
+            // Go's runtime takes these profiles of itself; a program without it has none to show.
+            changed("enable-pprof", "profiles are those of Go's runtime; perf and /debug/vars show this program"),
+            // Spans would need an exporter for OTLP.
+            changed("enable-distributed-tracing", noExporter), changed("distributed-tracing-address", noExporter),
+            changed("distributed-tracing-service-name", noExporter), changed("distributed-tracing-instance-id", noExporter),
+            changed("distributed-tracing-sampling-rate", noExporter),
             // Features switched on or off by name; all that exist are built in or not built at all.
             asked("feature-gates", "one of those that are not built") { configuration in
                 FeatureGate.allCases.contains { gate in
@@ -54,15 +45,17 @@ package enum BuiltFeatures {
             },
         ]
 
+    private static let noExporter = "there is no exporter of traces in this build"
+
     /// A row for a flag that must keep its default.
-    private static func changed(_ flag: String) -> Refusal {
+    private static func changed(_ flag: String, _ detail: String? = nil) -> Refusal {
         Refusal(
             flag: flag,
             isAskedFor: { configuration in
                 guard let definition = FlagTable.byName[flag] else { return false }
                 return definition.text(in: configuration) != definition.text(in: ServerConfiguration())
             },
-            detail: nil
+            detail: detail
         )
     }
 

@@ -43,6 +43,13 @@ package struct CivilTime: Sendable, Equatable {
 }
 
 extension CivilTime {
+    /// A moment as lines write it, in UTC.
+    package static func timestamp(nanoseconds: Int64) -> String {
+        var buffer: [UInt8] = []
+        CivilTime(nanoseconds: nanoseconds, offsetSeconds: 0).appendTimestamp(offsetSeconds: 0, to: &buffer)
+        return String(decoding: buffer, as: UTF8.self)
+    }
+
     /// Appends the line's time stamp, for example `2026-11-24T00:11:35.516203Z`.
     func appendTimestamp(offsetSeconds: Int64, to buffer: inout [UInt8]) {
         buffer.appendPadded(year, width: 4)

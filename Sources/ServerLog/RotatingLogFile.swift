@@ -1,6 +1,7 @@
 // A log file that is set aside when it grows past its limit. The old file is renamed to
-// `<name>-<time><extension>` in the same folder; afterwards surplus and aged old files are deleted.
+// `<name>-<time><extension>` in the same folder; afterwards surplus and aged old files are deleted, others compressed.
 // Opened at the first line, like the Go library whose settings etcd exposes.
+import Dispatch
 import Glibc
 
 struct RotatingLogFile: Sendable {
@@ -8,6 +9,7 @@ struct RotatingLogFile: Sendable {
     let rotation: LogRotation
     private var file: LogFile?
     private var sizeInBytes: Int64 = 0
+    private var hasTidied = false
 
     init(path: String, rotation: LogRotation) {
         self.path = path
@@ -16,7 +18,7 @@ struct RotatingLogFile: Sendable {
 
     mutating func write(_ bytes: [UInt8], clock: LogClock) {
         let count = Int64(bytes.count)
-        if file == nil { openExisting() }
+        if file == nil { openExisting(clock) }
         // A single line beyond the limit is still written, into a file of its own: losing it would be worse.
         if file == nil || (sizeInBytes > 0 && sizeInBytes + count > rotation.maximumBytes) {
             rotate(clock: clock)
@@ -30,11 +32,14 @@ struct RotatingLogFile: Sendable {
         file = nil
     }
 
-    private mutating func openExisting() {
+    private mutating func openExisting(_ clock: LogClock) {
         createFolders()
         guard let opened = try? LogFile.open(path: path) else { return }
         file = opened
         sizeInBytes = opened.sizeInBytes
+        // What an earlier process has set aside and could not compress any more.
+        if rotation.compress, !hasTidied { tidy(clock: clock) }
+        hasTidied = true
     }
 
     private mutating func rotate(clock: LogClock) {
@@ -48,7 +53,24 @@ struct RotatingLogFile: Sendable {
         createFolders()
         file = try? LogFile.open(path: path, mode: mode)
         sizeInBytes = file?.sizeInBytes ?? 0
-        deleteOldFiles(clock: clock)
+        tidy(clock: clock)
+    }
+
+    /// Compressing takes seconds, and must not hold up whoever logs.
+    private static let tidying = DispatchQueue(label: "etcd-old-logs", qos: .utility)
+
+    private func tidy(clock: LogClock) {
+        let (prefix, suffix) = nameParts
+        let dayNanoseconds: Int64 = 86_400 * 1_000_000_000
+        let (span, overflow) = Int64(rotation.maximumAgeDays).multipliedReportingOverflow(by: dayNanoseconds)
+        let oldest = rotation.maximumAgeDays > 0 && !overflow ? timeText(clock.now() &- span, clock: clock) : nil
+        let files = OldLogFiles(
+            folder: folder, prefix: prefix, suffix: suffix, countMax: rotation.maximumBackups, oldest: oldest)
+        guard rotation.compress else { return files.deleteSurplus() }
+        Self.tidying.async {
+            files.deleteSurplus()
+            files.compress()
+        }
     }
 
     // MARK: Old files
@@ -73,43 +95,6 @@ struct RotatingLogFile: Sendable {
     private func backupPath(at nanoseconds: Int64, clock: LogClock) -> String {
         let (prefix, suffix) = nameParts
         return "\(folder)/\(prefix)\(timeText(nanoseconds, clock: clock))\(suffix)"
-    }
-
-    private func deleteOldFiles(clock: LogClock) {
-        if rotation.maximumBackups <= 0, rotation.maximumAgeDays <= 0 { return }
-        let (prefix, suffix) = nameParts
-        let timeLength = "2006-01-02T15-04-05.000".utf8.count
-        // The time in the name has a fixed width: its text order is its time order.
-        let old = Self.names(in: folder).filter { name in
-            name.hasPrefix(prefix) && name.hasSuffix(suffix)
-                && name.utf8.count == prefix.utf8.count + timeLength + suffix.utf8.count
-                && name.dropFirst(prefix.count).prefix(timeLength).allSatisfy { "0123456789-T.".contains($0) }
-        }
-        .sorted(by: >)
-
-        var doomed = rotation.maximumBackups > 0 ? Set(old.dropFirst(rotation.maximumBackups)) : []
-        if rotation.maximumAgeDays > 0 {
-            let dayNanoseconds: Int64 = 86_400 * 1_000_000_000
-            let (span, overflow) = Int64(rotation.maximumAgeDays).multipliedReportingOverflow(by: dayNanoseconds)
-            if !overflow {
-                let limit = prefix + timeText(clock.now() &- span, clock: clock) + suffix
-                doomed.formUnion(old.filter { $0 < limit })
-            }
-        }
-        for name in doomed { _ = unlink("\(folder)/\(name)") }
-    }
-
-    private static func names(in folder: String) -> [String] {
-        guard let handle = opendir(folder) else { return [] }
-        defer { closedir(handle) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            names.append(name)
-        }
-        return names
     }
 
     private func createFolders() {

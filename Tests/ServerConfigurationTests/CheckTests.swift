@@ -98,11 +98,10 @@ import Testing
 
     @Test(arguments: [
         (["--feature-gates", "PriorityRequest=true"], "--feature-gates (one of those that are not built)"),
-        (["--enable-pprof"], "--enable-pprof"),
-        (["--enable-distributed-tracing"], "--enable-distributed-tracing"),
+        (["--enable-pprof"], "--enable-pprof (profiles are those of Go's runtime; perf and /debug/vars show this program)"),
         (
-            ["--enable-log-rotation", "--log-outputs", "a", "--log-rotation-config-json", "{\"compress\":true}"],
-            "--log-rotation-config-json (compress)"
+            ["--enable-distributed-tracing"],
+            "--enable-distributed-tracing (there is no exporter of traces in this build)"
         ),
     ])
     func whatIsNotBuiltIsRefused(arguments: [String], subject: String) throws {

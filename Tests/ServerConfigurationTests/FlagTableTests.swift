@@ -88,8 +88,26 @@ import Testing
         }
     }
 
-    @Test(arguments: ["--warning-apply-duration=1s", "--memory-mlock", "--compaction-batch-limit=7"])
+    @Test(arguments: [
+        "--enable-pprof", "--enable-distributed-tracing", "--distributed-tracing-address=a:1",
+        "--distributed-tracing-service-name=a", "--distributed-tracing-instance-id=a", "--distributed-tracing-sampling-rate=1",
+        "--feature-gates=TxnModeWriteWithSharedBuffer=false",
+    ])
     func whatHasNoEffectYetIsRefused(argument: String) throws {
-        #expect(try fail([argument]).message.hasSuffix("not built yet in this version of etcd in Swift"))
+        let sentence = try fail([argument]).message
+        #expect(sentence.hasSuffix("not built yet in this version of etcd in Swift"))
+        #expect(sentence.contains(argument.prefix { $0 != "=" }) && sentence.contains("("), "the flag, and why")
+    }
+
+    @Test(arguments: [
+        "--warning-apply-duration=1s", "--warning-unary-request-duration=1s", "--memory-mlock", "--compaction-batch-limit=7",
+        "--compaction-sleep-interval=1s", "--backend-batch-limit=7", "--backend-batch-interval=1s",
+        "--backend-bbolt-freelist-type=array", "--backend-bbolt-freelist-type=map", "--bootstrap-defrag-threshold-megabytes=7",
+    ])
+    func whatHasAnEffectIsTaken(argument: String) {
+        guard case .run = read([argument]) else {
+            Issue.record("\(argument) is refused")
+            return
+        }
     }
 }

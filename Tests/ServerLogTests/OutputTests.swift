@@ -1,4 +1,5 @@
 // Destinations: their choice, files, and rotation in a folder of the test's own.
+import CZlib
 import Foundation
 import Testing
 
@@ -118,6 +119,54 @@ import Testing
                 names == ["etcd-2026-11-24T00-11-39.516.log", "etcd-2026-11-24T00-11-41.516.log", "etcd.log"]
             )
         }
+    }
+
+    @Test(arguments: [1, 3]) func oldFilesAreCompressed(backups: Int) throws {
+        try withFolder { folder in
+            let path = folder + "/etcd.log"
+            let probe = LogProbe()
+            var rotation = LogRotation()
+            rotation.maximumMegabytes = 1
+            rotation.maximumBackups = backups
+            rotation.compress = true
+            // What an earlier process left: a whole file beside the beginning of its compressed form.
+            let left = folder + "/etcd-2026-11-23T00-00-00.000.log"
+            try "left".write(toFile: left, atomically: false, encoding: .utf8)
+            try "half".write(toFile: left + ".gz", atomically: false, encoding: .utf8)
+            let logger = try ServerLogger(
+                destinations: [.rotatingFile(path, rotation)], sampling: false, clock: probe.clock())
+            let text = String(repeating: "x", count: 500 << 10)
+            for number in 0..<6 {
+                logger.write(.info, "\(number)" + text, caller: "", fields: [])
+                probe.advance(1_000_000_000)
+            }
+            logger.close()
+            var expected = ["etcd-2026-11-24T00-11-39.516.log.gz", "etcd.log"]
+            if backups == 3 {
+                expected = ["etcd-2026-11-23T00-00-00.000.log.gz", "etcd-2026-11-24T00-11-37.516.log.gz"] + expected
+            }
+            // Compression goes on beside.
+            let deadline = Date() + 60
+            var names: [String] = []
+            while names != expected, Date() < deadline {
+                names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+                usleep(10_000)
+            }
+            #expect(names == expected)
+            for name in names where name.hasSuffix(".gz") {
+                let unpacked = try #require(gunzip(folder + "/" + name))
+                let isLeft = name.contains("11-23")
+                #expect(isLeft ? unpacked == Array("left".utf8) : unpacked.count > 1000 << 10 && unpacked.last == UInt8(ascii: "\n"))
+            }
+        }
+    }
+
+    private func gunzip(_ path: String) -> [UInt8]? {
+        guard let file = gzopen(path, "rb") else { return nil }
+        defer { gzclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 4 << 20)
+        let count = bytes.withUnsafeMutableBytes { gzread(file, $0.baseAddress, UInt32($0.count)) }
+        return count < 0 ? nil : Array(bytes.prefix(Int(count)))
     }
 
     @Test func agedFilesAreDeletedAndOthersLeftAlone() throws {

@@ -63,7 +63,7 @@ struct LayeringTests {
                 "NIOHTTP1", "NIOWebSocket",
             ]
         ),
-        "ServerLog": (9, ["FoundationEssentials", "Glibc", "Musl", "Synchronization"]),
+        "ServerLog": (9, ["CZlib", "Dispatch", "FoundationEssentials", "Glibc", "Musl", "Synchronization"]),
         "CYAML": (8, []),
         "ServerConfiguration": (9, ["ServerLog", "CYAML", "FoundationEssentials", "Glibc", "Musl"]),
         "EtcdServer": (

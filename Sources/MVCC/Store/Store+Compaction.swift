@@ -24,9 +24,11 @@ extension Store {
     package var isCompacting: Bool { removal != nil }
 
     /// Removes some more of what was compacted.
+    /// - Parameter rowsMax: how many rows at most; nil for about a millisecond's work.
     /// - Returns: the revision whose compaction this slice has finished, or nil.
-    package mutating func compactionSlice(in backend: inout Backend) -> Int64? {
-        compactionSlice(KeyIndex.Slice(keys: Self.keysPerSlice, rows: Self.rowsPerSlice), in: &backend)
+    package mutating func compactionSlice(in backend: inout Backend, rowsMax: Int? = nil) -> Int64? {
+        let rows = max(1, rowsMax ?? Self.rowsPerSlice)
+        return compactionSlice(KeyIndex.Slice(keys: Self.keysPerSlice, rows: rows), in: &backend)
     }
 
     mutating func compactionSlice(_ slice: KeyIndex.Slice, in backend: inout Backend) -> Int64? {

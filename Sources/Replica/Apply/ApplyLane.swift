@@ -19,6 +19,8 @@ package struct ApplyOutbox: Sendable {
     package var applied: [(request: AppliedRequest, nanoseconds: UInt64)] = []
     /// Changes of raft's configuration, in the order in which raft must hear of them.
     package var removesLocalMember = false
+    /// Entries that took long.
+    package var slow: [SlowApply] = []
     /// Requests to have everything in the file, now fulfilled; the reader shows at least what they asked for.
     package var flushed: [(UInt64, ReadTransaction)] = []
 
@@ -37,9 +39,20 @@ package struct AppliedRequest: Sendable, Hashable {
     }
 }
 
+/// An entry that took long to apply.
+package struct SlowApply: Sendable {
+    package let data: Bytes
+    package let nanoseconds: UInt64
+    package let outcome: Result<Reply, EtcdError>
+}
+
 package struct ApplyLane: ~Copyable {
     /// As etcd: the file is written every 100 ms or this many changes.
-    package static let batchOperationsMax = 10_000
+    package var batchOperationsMax = 10_000
+    /// Entries that take longer are told of one by one.
+    package var slowNanoseconds = UInt64.max
+    /// Rows that a slice of a compaction removes at most; nil for what is quick enough.
+    package var compactionRowsMax: Int?
     /// Physical compactions whose rows are gone but not yet out of the file.
     private var finishedCompaction: (revision: Int64, batch: BatchNumber)?
     private var compactionWaiters: [AppliedReply] = []
@@ -83,7 +96,13 @@ package struct ApplyLane: ~Copyable {
         if !applied.events.isEmpty { outbox.events += applied.events }
         if let changes = applied.changes { outbox.changes.append(changes) }
         if applied.removesLocalMember { outbox.removesLocalMember = true }
-        if let reply = applied.reply { outbox.applied.append((AppliedRequest(reply), timeSinceLast())) }
+        if let reply = applied.reply {
+            let took = timeSinceLast()
+            outbox.applied.append((AppliedRequest(reply), took))
+            if took > slowNanoseconds, reply.kind != nil {
+                outbox.slow.append(SlowApply(data: entry.data, nanoseconds: took, outcome: reply.outcome))
+            }
+        }
         if let reply = applied.reply, reply.requestID >> 48 == localPrefix {
             if reply.awaitsCompaction != nil, case .success = reply.outcome {
                 compactionWaiters.append(reply)
@@ -91,7 +110,7 @@ package struct ApplyLane: ~Copyable {
                 outbox.replies.append(reply)
             }
         }
-        if state.backend.pendingOperations >= Self.batchOperationsMax { seal() }
+        if state.backend.pendingOperations >= batchOperationsMax { seal() }
         return applied.configurationChange
     }
 
@@ -167,7 +186,7 @@ package struct ApplyLane: ~Copyable {
 
     /// A bounded piece of removing compacted rows.
     package mutating func compactionSlice() {
-        guard let finished = state.store.compactionSlice(in: &state.backend) else { return }
+        guard let finished = state.store.compactionSlice(in: &state.backend, rowsMax: compactionRowsMax) else { return }
         outbox.events.append(.compacted(revision: finished))
         // Whoever asked for a physical compaction hears of it when a crash cannot undo it.
         seal()

@@ -1,0 +1,202 @@
+"""Log lines of requests that take long, compared with Go's; and the flags that decide how the file is written."""
+
+import json
+import re
+import subprocess
+import time
+
+import grpc
+import pytest
+
+import harness
+from harness import b64, etcdctl
+from test_grpc import field
+
+# What both are asked, in order, with lines that both write of it.
+def script(member):
+    etcdctl(member, "put", "foo", "bar")
+    lease = etcdctl(member, "lease", "grant", "100").stdout.split()[1]
+    etcdctl(member, "put", "foo\x01\"é\\", "bar", "--lease", lease, "--prev-kv")
+    etcdctl(member, "get", "foo")
+    etcdctl(member, "get", "foo", "--prefix", "--limit", "3", "--order", "DESCEND", "--sort-by", "VERSION", "--keys-only")
+    etcdctl(member, "get", "foo", "--rev", "2", "--consistency", "s")
+    etcdctl(
+        member, "txn",
+        stdin='mod("foo") > "0"\nvalue("foo") = "bar"\ncreate("x") = "0"\n\nput foo baz\nget foo\ndel x\n\nput x y\n\n')
+    etcdctl(member, "txn", stdin='mod("foo") > "0"\n\nget foo\n\nget x\n\n')
+    etcdctl(member, "del", "foo", "--prev-kv")
+    etcdctl(member, "lease", "revoke", lease)
+    etcdctl(member, "compaction", "3")
+    etcdctl(member, "compaction", "3", check=False)
+    etcdctl(member, "get", "foo", "--rev", "2", check=False)
+    etcdctl(member, "alarm", "disarm")
+    etcdctl(member, "user", "add", "root:pw")
+    etcdctl(member, "user", "add", "u:pw")
+    etcdctl(member, "user", "passwd", "u", "--interactive=false", stdin="secret\n")
+    etcdctl(member, "role", "add", "r")
+    etcdctl(member, "role", "grant-permission", "r", "readwrite", "a", "b")
+    etcdctl(member, "user", "grant-role", "u", "r")
+    etcdctl(member, "auth", "enable")
+    etcdctl(member, "--user", "root:pw", "put", "foo", "bar")
+
+
+def lines(member, message):
+    """Without what differs from run to run."""
+    found = []
+    for line in member.log().splitlines():
+        fields = json.loads(line) if line.startswith("{") else {}
+        if fields.get("msg") != message:
+            continue
+        text = json.dumps({key: value for key, value in fields.items() if key not in (
+            "ts", "caller", "took", "time spent", "start time", "remote", "response size", "expected-duration")})
+        # Identifiers of requests and leases, sizes of answers with headers (which lack what only our members fill), and the
+        # token of who logs in, which we keep to ourselves.
+        text = re.sub(r"ID:\d+", "ID:1", text)
+        text = re.sub(r"(id:|lease:)[0-9a-f]+", r"\1L", text)
+        text = re.sub(r"size:\d+\"", 'size:N"', text)
+        text = re.sub(r" simple_token:\w+", "", text)
+        text = re.sub(r'"error": "(auth|etcdserver): ', '"error": "', text)
+        found.append(text)
+    return found
+
+
+def about_clients(lines):
+    """Requests of clients: what members write among themselves differs between versions. Nor do our members put a question
+    for alarms into the log."""
+    return [
+        line for line in lines
+        if not re.search(r'Path:|cluster_member_attr_set|cluster_version_set|alarm:<> |"limit:1 keys_only:true|key:.{2}health', line)]
+
+
+def test_slow_requests_are_told_of_as_go_does(tmp_path):
+    found = {}
+    for kind in ("ours", "go"):
+        flag = "--warning-apply-duration" if kind == "ours" else "--experimental-warning-apply-duration"
+        program = harness.go_program("etcd") if kind == "go" else None
+        extra = [flag, "1ns", "--log-level", "debug"]
+        with harness.Member(tmp_path / kind, program=program, extra=extra) as member:
+            script(member)
+            found[kind] = {
+                message: about_clients(lines(member, message)) for message in ("apply request took too long", "request stats")}
+            if kind == "ours":
+                page = member.get("/metrics")[1]["text"]
+                assert float(re.search(r"^etcd_server_slow_apply_total (\S+)", page, re.M)[1]) > 20
+                assert "secret" not in member.log() and "simple_token" not in member.log()
+    for message in ("apply request took too long", "request stats"):
+        assert found["ours"][message] == found["go"][message]
+    stats = json.loads(found["ours"]["request stats"][0])
+    assert stats["request content"] == 'key:"foo" value_size:3 ' and stats["request size"] == 10
+
+
+@pytest.mark.parametrize("threshold, is_told", [("1ns", True), ("1h", False)])
+def test_thresholds(tmp_path, threshold, is_told):
+    extra = ["--warning-apply-duration", threshold, "--warning-unary-request-duration", threshold]
+    with harness.Member(tmp_path / "data", extra=extra) as member:
+        member.put("through the gateway", "v")
+        etcdctl(member, "get", "foo")
+        etcdctl(member, "put", "foo", "bar")
+        log = member.log()
+        assert ('"request content":"key:\\"through the gateway\\" value_size:1 "' in log) == is_told
+        assert ('"msg":"request stats"' in log) == is_told
+        assert ('"prefix":"read-only range "' in log) == is_told
+        assert ('"expected-duration":"1ns"' in log) == is_told
+        if is_told:
+            told = json.loads([line for line in log.splitlines() if "request stats" in line][-1])
+            assert told["level"] == "warn" and told["response type"] == "/etcdserverpb.KV/Put"
+            assert re.fullmatch(r"127\.0\.0\.1:\d+", told["remote"]) and told["response size"] > 0
+            assert re.match(r"20\d\d-\d\d-\d\dT", told["start time"])
+
+
+# The file
+
+
+def size(member):
+    return int(json.loads(etcdctl(member, "endpoint", "status", "-w", "json").stdout)[0]["Status"]["dbSize"])
+
+
+def test_a_file_with_much_room_is_defragmented_at_start(tmp_path):
+    member = harness.Member(tmp_path / "data")
+    with member:
+        with grpc.insecure_channel(member.endpoint) as channel:
+            put = channel.unary_unary("/etcdserverpb.KV/Put")
+            for number in range(400):
+                put(field(1, b"%04d" % number) + field(2, b"x" * 65536), timeout=10)
+        member.post("/v3/kv/deleterange", {"key": b64("0"), "range_end": b64("1")})
+        revision = member.put("k", "v")
+        member.post("/v3/kv/compaction", {"revision": str(revision), "physical": True})
+        member.stop()
+    before = (member.directory / "member" / "snap" / "db").stat().st_size
+    assert before > 20 << 20
+    member.extra = ["--bootstrap-defrag-threshold-megabytes", "1000"]
+    member.start()
+    assert "Skipping defragmentation" in member.log() and size(member) > 20 << 20
+    member.stop()
+    member.extra = ["--bootstrap-defrag-threshold-megabytes", "10"]
+    member.start()
+    deadline = time.monotonic() + 20
+    while "finished defragmentation" not in member.log():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert size(member) < 5 << 20
+    assert member.post("/v3/kv/range", {"key": b64("k")})[1]["count"] == "1"
+    member.kill()
+
+
+def backend_commits(member):
+    page = member.get("/metrics")[1]["text"]
+    return int(re.search(r"^etcd_disk_backend_commit_duration_seconds_count (\d+)", page, re.M)[1])
+
+
+def test_batches_are_as_large_as_they_may_be(tmp_path):
+    counts = {}
+    for limit in ("5", "10000"):
+        extra = ["--backend-batch-limit", limit, "--backend-batch-interval", "1h", "--backend-bbolt-freelist-type", "array"]
+        with harness.Member(tmp_path / limit, extra=extra) as member:
+            before = backend_commits(member)
+            for number in range(100):
+                member.put(f"k{number}", "v")
+            counts[limit] = backend_commits(member) - before
+    assert counts["10000"] == 0 and counts["5"] >= 4
+
+
+def test_compactions_may_be_spread(tmp_path):
+    """Ten rows at a time with pauses between: 400 rows need forty of them."""
+    extra = ["--compaction-batch-limit", "10", "--compaction-sleep-interval", "20ms"]
+    with harness.Member(tmp_path / "data", extra=extra) as member:
+        with grpc.insecure_channel(member.endpoint) as channel:
+            put = channel.unary_unary("/etcdserverpb.KV/Put")
+            for number in range(400):
+                put(field(1, b"k") + field(2, b"v"), timeout=10)
+        revision = member.put("k", "v")
+        begun = time.monotonic()
+        status, _ = member.post("/v3/kv/compaction", {"revision": str(revision), "physical": True})
+        assert status == 200 and time.monotonic() - begun > 0.7
+        page = member.get("/metrics")[1]["text"]
+        pauses = re.search(r"^etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count (\d+)", page, re.M)[1]
+        assert int(pauses) >= 40
+
+
+def test_memory_is_locked_or_the_member_says_why_not(tmp_path):
+    member = harness.Member(tmp_path / "data", extra=["--memory-mlock"])
+    # As nobody in particular, who may lock very little.
+    member.wrapper = ["prlimit", "--memlock=65536:65536"]
+    dropped = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"]
+    if subprocess.run([*dropped, "true"], capture_output=True).returncode == 0:
+        member.wrapper += dropped
+    member.start(wait=False)
+    if member.process.wait(20) != 0:
+        assert "mlock error" in member.log() and "RLIMIT_MEMLOCK is 65536 bytes" in member.log()
+    member.kill()
+    # Root may lock as much as it likes.
+    member.wrapper = []
+    member.start(wait=False)
+    deadline = time.monotonic() + 20
+    while "ready to serve client requests" not in member.log():
+        if member.process.poll() is not None:
+            pytest.skip("who runs this may not lock memory at all")
+        assert time.monotonic() < deadline, member.log_tail()
+        time.sleep(0.05)
+    locked = re.search(r"VmLck:\s+(\d+)", open(f"/proc/{member.process.pid}/status").read())[1]
+    assert int(locked) > 1000
+    member.put("k", "v")
+    member.kill()
