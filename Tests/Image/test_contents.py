@@ -68,6 +68,17 @@ def test_libraries_are_all_there(distroless, tmp_path):
         assert "PIE" in header and not re.search(r"RPATH|RUNPATH", header)
 
 
+def test_programs_are_hardened(distroless, tmp_path):
+    with layer(distroless) as archive:
+        archive.extract("usr/local/bin/etcd", tmp_path, filter="tar")
+    program = str(tmp_path / "usr/local/bin/etcd")
+    segments = subprocess.run(["readelf", "-lW", program], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"GNU_RELRO", segments) and re.search(r"GNU_STACK .* RW ", segments)
+    assert not re.search(r"LOAD .* [R ]WE ", segments)
+    flags = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
+    assert "NOW" in flags
+
+
 def test_the_place_of_the_build_is_not_in_the_programs(distroless):
     place = str(recipe.WORK).encode()
     with layer(distroless) as archive:

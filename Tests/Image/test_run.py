@@ -284,12 +284,14 @@ def test_the_images_defaults(distroless):
         assert setting in defaults
 
 
-def test_volume_of_somebody_else(runtime, start, volume):
+@pytest.mark.parametrize("mode, file", [(0o700, ""), (0o755, "/.touch")])
+def test_volume_of_somebody_else(runtime, start, volume, mode, file):
     os.chown(volume, 0, 0)
+    volume.chmod(mode)
     name = start(volume, flags(*ports()))
     assert runtime.wait(name) == 1
     log = runtime.log(name)
-    assert "cannot access data directory: open /var/lib/etcd/.touch: permission denied" in log
+    assert f"cannot access data directory: open /var/lib/etcd{file}: permission denied" in log
     assert (
         "the data directory belongs to user 0, group 0, but etcd runs as user 65532, group 65532; "
         "change its owner (chown -R 65532:65532) or run etcd as the owner") in log

@@ -98,7 +98,7 @@ class Layout:
         """The descriptor of the image itself."""
         images = [entry for entry in self.index() if entry["annotations"].get("kind") == "dev.cosignproject.cosign/image"]
         if len(images) != 1:
-            raise SystemExit(f"{self.path}: not one image, but {len(images)}")
+            raise ValueError(f"{self.path}: not one image, but {len(images)}")
         return images[0]
 
     def add_image(self, layer_tar, config, annotations, name, compressor=compress):

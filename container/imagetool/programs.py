@@ -16,8 +16,8 @@ ARCHIVES = WORK / "archives"
 
 LOCK = recipe.CONTAINER / "swift-packages.lock.json"
 
-# Sections that differ from build to build though the code does not.
-UNSTABLE_SECTIONS = [".swift_modhash", ".note.gnu.build-id"]
+# Differs from build to build though the code does not.
+UNSTABLE_SECTION = ".swift_modhash"
 
 
 def git(*arguments):
@@ -59,13 +59,14 @@ def swift():
 def flags():
     mapping = f"{WORK}=/src"
     return [
-        "-c", "release", "--static-swift-stdlib", "--scratch-path", str(SCRATCH),
+        "-c", "release", "--static-swift-stdlib", "--disable-local-rpath", "--scratch-path", str(SCRATCH),
         # Nothing of the place of the build, no debugging information.
         *swiftc("-gnone", "-file-prefix-map", mapping), *clang("-g0", f"-ffile-prefix-map={mapping}"),
         # What nothing calls is left out, what is the same is there once, and no name is kept for others to find.
         *swiftc("-Xfrontend", "-function-sections"), *clang("-ffunction-sections", "-fdata-sections"),
         *swiftc("-use-ld=lld"),
         *each("-Xlinker", "--gc-sections", "--icf=all", "--no-export-dynamic", "-z", "pack-relative-relocs", "-s"),
+        *each("-Xlinker", "--build-id=none", "-z", "relro", "-z", "now"),
         # Nothing in the programs unwinds a stack; debuggers read the section that this one indexes.
         *each("-Xlinker", "--no-eh-frame-hdr"),
         # Found before the shared libraries of the same names.
@@ -150,8 +151,9 @@ def take_archives(debian):
 
 
 def strip(source, target):
-    sections = [f"--remove-section={name}" for name in UNSTABLE_SECTIONS]
-    subprocess.run(["objcopy", *sections, str(source), str(target)], check=True)
+    # The compiler's own: that of GNU loses what the linker wrote for read-only relocations.
+    tool = toolchain() / "bin/llvm-objcopy"
+    subprocess.run([str(tool), f"--remove-section={UNSTABLE_SECTION}", str(source), str(target)], check=True)
     target.chmod(0o755)
 
 
@@ -162,10 +164,14 @@ def license_files():
         for path in sorted(checkout.iterdir()):
             if path.is_file() and path.name.upper().startswith(("LICENSE", "NOTICE")):
                 yield pin["identity"], path
-    toolchain = os.path.realpath(shutil.which("swift") or "")
-    license = os.path.normpath(os.path.join(os.path.dirname(toolchain), "../share/swift/LICENSE.txt"))
-    if os.path.exists(license):
-        yield "swift", recipe.Path(license)
+    license = toolchain() / "share/swift/LICENSE.txt"
+    if license.exists():
+        yield "swift", license
+
+
+def toolchain():
+    """The directory that Swift is installed in."""
+    return recipe.Path(os.path.realpath(shutil.which("swift") or "")).parents[1]
 
 
 def swift_version():
