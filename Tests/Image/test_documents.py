@@ -37,11 +37,28 @@ def test_every_package_is_named(layout):
     for listed in [{part["name"]: part["versionInfo"] for part in spdx}, {part["name"]: part["version"] for part in cyclonedx}]:
         for pin in programs.locked():
             assert listed[pin["identity"]] == pin["version"]
+        for name, *_ in recipe.BUNDLED:
+            assert listed[name]
         for package in packages.names():
             if layout.path.name == "swift-etcd" or package in recipe.RUNTIME_FILES:
                 assert listed[package]
     licenses = {part["name"]: part["licenseDeclared"] for part in spdx}
     assert all(licenses[pin["identity"]] != "NOASSERTION" for pin in programs.locked())
+
+
+def test_the_users_page_lists_what_is_in_it(release):
+    table = (release / "components.tsv").read_text().splitlines()
+    wanted = {tuple(line.split("\t")[:3]) for line in table if not line.startswith((f"{recipe.TITLE}\t", "swift-runtime\t"))}
+    page = (recipe.ROOT / "Documentation/CONTAINER.md").read_text().split("Components of the distroless image:")[1]
+    listed = {
+        tuple(cell.strip() for cell in line.split("|")[1:4]) for line in page.splitlines()
+        if line.startswith("|") and not line.startswith(("|---", "| Component ", "| Swift runtime"))}
+    # Packages that Debian has replaced since are the newer ones in a test's image.
+    names = lambda rows: {row[0] for row in rows}
+    assert names(listed) == names(wanted)
+    locked = {(package["name"], package["version"], package["license"]) for package in packages.locked()}
+    swift = {row for row in wanted if row[0] not in names(locked)}
+    assert listed == swift | locked
 
 
 def test_every_file_is_named_with_its_hash(distroless):

@@ -17,7 +17,7 @@ class Component:
     version: str
     license: str
     purl: str
-    kind: str  # "program", "swift", "debian" or "debian-linked"
+    kind: str  # "program", "swift", "bundled" (by a Swift package), "debian" or "debian-linked"
     sha256: str | None = None  # of the Debian package file
     revision: str | None = None  # of the Swift package
     location: str | None = None
@@ -35,6 +35,8 @@ def collect(tree, debian):
         found.append(Component(
             pin["identity"], pin["version"], pin["license"], f"pkg:swift/{where}@{pin['version']}", "swift",
             revision=pin["revision"], location=pin["location"]))
+    for name, version, license, purl in programs.bundled():
+        found.append(Component(name, version, license, purl, "bundled"))
     version = programs.swift_version()
     found.append(Component("swift-runtime", version, SWIFT_LICENSE, f"pkg:generic/swift-runtime@{version}", "swift"))
     for package in debian:

@@ -157,11 +157,25 @@ def strip(source, target):
     target.chmod(0o755)
 
 
+def checkout(identity):
+    """The directory of a Swift package's sources."""
+    return next(path for path in (SCRATCH / "checkouts").iterdir() if path.name.lower() == identity)
+
+
+def bundled():
+    """(name, version, licence, package URL) of what Swift packages bring along of others' work."""
+    for name, identity, file, pattern, license, location in recipe.BUNDLED:
+        found = re.search(pattern, (checkout(identity) / file).read_text(), re.DOTALL)
+        if not found:
+            raise SystemExit(f"{identity}: {file} does not tell the version of {name} any more")
+        version = ".".join(found.groups())
+        yield name, version, license, location + version
+
+
 def license_files():
     """(package, file) of the licences and notices that go with the linked Swift packages and Swift itself."""
     for pin in locked():
-        checkout = next(path for path in (SCRATCH / "checkouts").iterdir() if path.name.lower() == pin["identity"])
-        for path in sorted(checkout.iterdir()):
+        for path in sorted(checkout(pin["identity"]).iterdir()):
             if path.is_file() and path.name.upper().startswith(("LICENSE", "NOTICE")):
                 yield pin["identity"], path
     license = toolchain() / "share/swift/LICENSE.txt"

@@ -57,6 +57,17 @@ LINKED_ARCHIVES = {
     "libstdc++-12-dev": "libstdc++.a",
 }
 
+# What Swift packages bring along of others' work, for the bills of materials: name, the package, its file that tells the
+# version and how, licence, package URL.
+BUNDLED = [
+    ("boringssl-of-swift-nio-ssl", "swift-nio-ssl", "Sources/CNIOBoringSSL/hash.txt", r"revision ([0-9a-f]{40})",
+     "Apache-2.0", "pkg:github/google/boringssl@"),
+    ("boringssl-of-swift-crypto", "swift-crypto", "Sources/CCryptoBoringSSL/hash.txt", r"revision ([0-9a-f]{40})",
+     "Apache-2.0", "pkg:github/google/boringssl@"),
+    ("llhttp-of-swift-nio", "swift-nio", "Sources/CNIOLLHTTP/include/c_nio_llhttp.h",
+     r"VERSION_MAJOR (\d+)\s.*VERSION_MINOR (\d+)\s.*VERSION_PATCH (\d+)\s", "MIT", "pkg:github/nodejs/llhttp@"),
+]
+
 # What Package.swift asks pkg-config for, by archive.
 PKG_CONFIG_NAMES = {"libnghttp2.a": ["libnghttp2"], "libz.a": ["zlib"], "libyaml.a": ["yaml-0.1"]}
 

@@ -59,7 +59,7 @@ def spdx(found, image_digest, time):
         listed.append(package)
         # A linked package is inside of the programs, the others lie beside them.
         relations.append(("SPDXRef-Image", "CONTAINS", identifier))
-        if part.kind in ["swift", "debian-linked"]:
+        if part.kind in ["swift", "bundled", "debian-linked"]:
             relations.append((f"SPDXRef-Package-program-{recipe.TITLE}", "STATIC_LINK", identifier))
         for path, data in part.files:
             sha1, sha256 = hashes(data)
