@@ -21,8 +21,11 @@ package enum EtcdProgram {
         signal(SIGPIPE, SIG_IGN)
         if ProxyProgram.isMeant(by: arguments) { ProxyProgram.main(arguments) }
         switch ServerConfiguration.parse(
-            arguments: arguments, environment: ProcessInfo.processInfo.environment, readFile: readFile,
-            defaultHost: DefaultHost.detect)
+            arguments: arguments,
+            environment: ProcessInfo.processInfo.environment,
+            readFile: readFile,
+            defaultHost: DefaultHost.detect
+        )
         {
         case .printVersion:
             write(HelpText.version(gitSHA: "Not provided"), to: STDOUT_FILENO)
@@ -73,7 +76,9 @@ package enum EtcdProgram {
             server.stop(handsOver: false)
         case .signal(let received):
             logger.info(
-                "received signal; shutting down", [.string("signal", received == SIGINT ? "interrupt" : "terminated")])
+                "received signal; shutting down",
+                [.string("signal", received == SIGINT ? "interrupt" : "terminated")]
+            )
             server.stop()
             // The first process of a container cannot be ended by a signal of its own.
             if getpid() == 1 { exit(0) }

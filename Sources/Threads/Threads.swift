@@ -19,14 +19,17 @@ package func startThread(named name: String? = nil, stackBytes: Int? = nil, _ bo
     let start = Unmanaged.passRetained(ThreadStart(name: name, body: body))
     var thread = pthread_t()
     let number = pthread_create(
-        &thread, &attributes,
+        &thread,
+        &attributes,
         { argument in
             guard let argument else { return nil }
             let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
             if let name = start.name { nameThread(name) }
             start.body()
             return nil
-        }, start.toOpaque())
+        },
+        start.toOpaque()
+    )
     // Who asks for a thread cannot go on without it.
     precondition(number == 0, "a thread cannot be made: \(String(cString: strerror(number)))")
 }
@@ -54,10 +57,12 @@ private final class ThreadStart: Sendable {
     init(name: String?, body: @escaping @Sendable () -> Void) {
         self.name = name.map { name in
             var bytes = 0
-            return String(name.prefix { character in
-                bytes += character.utf8.count
-                return bytes < 16
-            })
+            return String(
+                name.prefix { character in
+                    bytes += character.utf8.count
+                    return bytes < 16
+                }
+            )
         }
         self.body = body
     }

@@ -15,12 +15,15 @@ struct ThreadsTests {
     }
 
     private static func ownName() -> String {
-        ((try? String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)) ?? "").trimmingCharacters(in: .newlines)
+        ((try? String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)) ?? "").trimmingCharacters(
+            in: .newlines
+        )
     }
 
     @Test(
         "the system shows the name, as much of it as it can",
-        arguments: [("etcd-log", "etcd-log"), ("etcd-sixteenbytes", "etcd-sixteenbyt"), ("étéététététét", "étéététét")])
+        arguments: [("etcd-log", "etcd-log"), ("etcd-sixteenbytes", "etcd-sixteenbyt"), ("étéététététét", "étéététét")]
+    )
     func names(name: String, shown: String) async {
         #expect(await Self.onThread(name) { Self.ownName() } == shown)
     }

@@ -1,5 +1,6 @@
 """Debian packages, pinned by version and sha256 in debian-packages.lock.json, and the files taken from them."""
 
+import functools
 import hashlib
 import io
 import json
@@ -53,18 +54,28 @@ def download(name, version=None):
     before = set(CACHE.iterdir())
     if os.geteuid() == 0:  # apt's own user must be able to write there, else it complains
         os.chmod(CACHE, 0o777)
-    run = subprocess.run(["apt-get", "download", "-q", wanted], cwd=CACHE, capture_output=True, text=True)
-    if run.returncode != 0:
-        return None
+    command = ["apt-get", "download", "-q", wanted]
+    if subprocess.run(command, cwd=CACHE, capture_output=True).returncode != 0:
+        update_lists()
+        if subprocess.run(command, cwd=CACHE, capture_output=True).returncode != 0:
+            return None
     return next(iter(set(CACHE.iterdir()) - before), None) or newest(name)
+
+
+@functools.cache
+def update_lists():
+    """apt's knowledge of the archive may be older than the archive."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    subprocess.run([*sudo, "apt-get", "update", "-qq"], capture_output=True)
 
 
 def newest(name):
     return max(CACHE.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime)
 
 
-def fetch(wanted=None):
-    """The packages of the lock file, or those `wanted`, with "path" added; refuses one whose hash differs.
+def fetch(wanted=None, must=True):
+    """The packages of the lock file, or those `wanted`, with "path" added; refuses one whose hash differs. What cannot be had
+    is left out, with a warning, if it need not be there.
 
     Debian's archive keeps only the newest versions. With IMAGE_ALLOW_NEWER=1 a package whose locked version is gone is
     taken as it is now, with a warning: for tests of the tools, never for a release."""
@@ -79,6 +90,9 @@ def fetch(wanted=None):
         if path is None and os.environ.get("IMAGE_ALLOW_NEWER") == "1" and (path := download(name)):
             package = describe(path)
             print(f"warning: {name} {version} is gone from the archive; taking {package['version']}")
+        elif path is None and not must:
+            print(f"warning: {name} cannot be had")
+            continue
         elif path is None:
             raise SystemExit(f"{name} {version} is not in the archive any more; `make image-update-lock` takes today's")
         if sha256(path) != package["sha256"]:

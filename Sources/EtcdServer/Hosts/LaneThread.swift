@@ -15,7 +15,8 @@ final class Guarded<Value: ~Copyable>: Sendable {
 
     /// Nil if another thread has it, or the value was taken.
     func useIfFree<R: Sendable, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R? {
-        try mutex.withLockIfAvailable { (held: inout sending Value?) throws(E) -> R? in try Self.lend(&held, body) } ?? nil
+        try mutex.withLockIfAvailable { (held: inout sending Value?) throws(E) -> R? in try Self.lend(&held, body) }
+            ?? nil
     }
 
     /// Nil once the value was taken.
@@ -26,7 +27,8 @@ final class Guarded<Value: ~Copyable>: Sendable {
     }
 
     private static func lend<R: Sendable, E: Error>(
-        _ held: inout sending Value?, _ body: (inout Value) throws(E) -> R
+        _ held: inout sending Value?,
+        _ body: (inout Value) throws(E) -> R
     ) throws(E) -> R? {
         guard var value = held.take() else { return nil }
         do throws(E) {
