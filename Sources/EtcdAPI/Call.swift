@@ -19,11 +19,19 @@ package protocol ReplySink: AnyObject {
     func send(_ first: Bytes, _ second: Bytes, _ third: Bytes)
     /// Runs `body` once when the queue has drained; never if the call ends before.
     func whenWritable(_ body: @escaping () -> Void)
+    /// Whether the client has so many whole answers to take that it should get no more for now.
+    var isBacklogFull: Bool { get }
+    /// Runs `body` once when the client has taken enough of them; never if it goes away before.
+    func whenBacklogShrinks(_ body: @escaping () -> Void)
     /// Runs `body` once if the client goes away, gives up or runs out of time before the call is finished.
     func whenEnded(_ body: @escaping () -> Void)
 }
 
 extension ReplySink {
+    // For those whose answers go out one after the other.
+    package var isBacklogFull: Bool { false }
+    package func whenBacklogShrinks(_ body: @escaping () -> Void) { body() }
+
     package func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
         var message: [UInt8] = []
         message.reserveCapacity(first.count + second.count + third.count)

@@ -90,6 +90,12 @@ extension FrontLane {
 
     /// Permission is asked of the state that is read, hence behind the barrier.
     func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
+        if sink.isBacklogFull {
+            return sink.whenBacklogShrinks { [self] in
+                answerLater(request, metadata, sink, arrived: arrived)
+                wake()
+            }
+        }
         let begun = clock()
         let moment = member.moment
         if moment.isAuthEnabled {
@@ -114,16 +120,33 @@ extension FrontLane {
         }
         let view = moment.view
         if mayBeLarge(request) {
+            guard largeReadsUnderWay < Self.largeReadsMax else {
+                return waitingLargeReads.append { [self] in answerLater(request, metadata, sink, arrived: arrived) }
+            }
+            largeReadsUnderWay += 1
             let stale = staleness()
             return runChore(.range(view, request)) { [self] result in
                 guard case .range(let outcome) = result else { return }
-                if stale() { return sink.finish(.authOldRevision) }
-                finish(request, outcome, arrived, begun, sink)
+                largeReadsUnderWay -= 1
+                if stale() { sink.finish(.authOldRevision) } else { finish(request, outcome, arrived, begun, sink) }
+                startWaitingLargeReads()
             }
         }
         let outcome: Result<RangeAnswer, MVCCError>
         do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
         finish(request, outcome, arrived, begun, sink)
+    }
+
+    private func answerLater(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
+        if isStopped { return sink.finish(.stopped) }
+        if sink.isOpen { answer(request, metadata, sink, arrived: arrived) }
+    }
+
+    /// More would only mean more answers in memory: one thread makes them.
+    private static let largeReadsMax = 8
+
+    private func startWaitingLargeReads() {
+        while largeReadsUnderWay < Self.largeReadsMax, let next = waitingLargeReads.popFirst() { next() }
     }
 
     private func isSlow(_ arrived: Instant, _ done: Instant) -> Bool {

@@ -230,6 +230,9 @@ package final class FrontLane {
     private static let slowBarrier: Duration = .milliseconds(500)
     private var nextBarrier: UInt64 = 1
     var tasks: [UInt64: (ChoreResult) -> Void] = [:]
+    /// Reads of many keys that another thread makes, and those whose turn has not come.
+    var largeReadsUnderWay = 0
+    var waitingLargeReads: ArraySlice<() -> Void> = []
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
     var parkedCalls: [ParkedCall] = []
@@ -549,6 +552,10 @@ package final class FrontLane {
         for sink in defragmentations.values { sink.finish(.stopped) }
         defragmentations = [:]
         tasks = [:]
+        let large = waitingLargeReads
+        waitingLargeReads = []
+        // Each finds that the lane has stopped.
+        for read in large { read() }
         flushTasks = [:]
         heldWishes = []
         leadershipQuestions = []

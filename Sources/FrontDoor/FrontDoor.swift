@@ -44,6 +44,7 @@ package final class FrontDoor {
     private var connections: [ObjectIdentifier: HTTP2ServerHandler] = [:]
     private var dirty: [HTTP2ServerHandler] = []
     private let output = OutputBuffer()
+    private let backlog = AnswerBacklog()
     let clock: () -> Instant
 
     package init(
@@ -72,7 +73,7 @@ package final class FrontDoor {
         certificateName: String? = nil, remote: SocketAddress? = nil, traffic: PortTraffic
     ) -> HTTP2ServerHandler {
         let application = GRPCApplication(self, certificateName: certificateName, remote: remote, traffic: traffic)
-        let handler = HTTP2ServerHandler(application: application, settings: settings.http2, output: output)
+        let handler = HTTP2ServerHandler(application: application, settings: settings.http2, output: output, backlog: backlog)
         // Lets go when the connection ends, as the application does.
         handler.whenDirty = { [self] handler in
             dirty.append(handler)

@@ -190,6 +190,8 @@ final class GRPCCall: ReplySink {
 
     var isOpen: Bool { stream.isOpen }
     var queuedBytes: Int { stream.queuedBytes }
+    var isBacklogFull: Bool { stream.isBacklogFull }
+    func whenBacklogShrinks(_ body: @escaping () -> Void) { stream.whenBacklogShrinks(body) }
 
     func send(_ message: Bytes) {
         statistics.sent(rpc, message.count)

@@ -126,13 +126,18 @@ final class RawClient {
 
     func collect() {
         while let buffer = try? channel.readOutbound(as: ByteBuffer.self) { received += Array(buffer.readableBytesView) }
-        while received.count >= 9 {
-            let size = Int(received[0]) << 16 | Int(received[1]) << 8 | Int(received[2])
-            guard received.count >= 9 + size else { break }
-            let stream = received[5..<9].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-            frames.append(Frame(type: received[3], flags: received[4], stream: stream, payload: Array(received[9..<9 + size])))
-            received.removeFirst(9 + size)
+        var at = 0
+        while received.count - at >= 9 {
+            let size = Int(received[at]) << 16 | Int(received[at + 1]) << 8 | Int(received[at + 2])
+            guard received.count - at >= 9 + size else { break }
+            let stream = received[at + 5..<at + 9].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            frames.append(
+                Frame(
+                    type: received[at + 3], flags: received[at + 4], stream: stream,
+                    payload: Array(received[at + 9..<at + 9 + size])))
+            at += 9 + size
         }
+        received.removeFirst(at)
     }
 
     /// The fields of all HEADERS of a stream, in order.

@@ -276,6 +276,41 @@ struct ServerHandlerTests {
         #expect((client.application.streams.first?.deadline != nil) == isDeadline)
     }
 
+    @Test("a client that takes no answers gets no more beyond a limit, and all when it does")
+    func backlog() throws {
+        let client = try RawClient(HTTP2ServerSettings(messageBytesMax: 100))
+        client.application.answers = false
+        // Windows of the streams are open, the connection's is not.
+        client.send(RawClient.frame(4, 0, 0, [0, 4, 0x7f, 0xff, 0xff, 0xff]))
+        let answer = Bytes([UInt8](repeating: 7, count: 1 << 20))
+        var (answered, waiting) = (0, 0)
+        for stream in stride(from: UInt32(1), to: 201, by: 2) {
+            client.call(stream)
+            let call = try #require(client.application.streams.last)
+            let work = {
+                call.send(answer)
+                call.finish(status: 0)
+                answered += 1
+            }
+            if call.isBacklogFull {
+                waiting += 1
+                call.whenBacklogShrinks(work)
+            } else {
+                work()
+            }
+        }
+        #expect(answered >= 64 && answered <= 66 && answered + waiting == 100)
+        // What nobody waits for any more is forgotten.
+        client.send(RawClient.frame(3, 0, 1, [0, 0, 0, 8]))
+        let before = answered
+        client.send(RawClient.frame(8, 0, 0, [0x00, 0x80, 0, 0]))
+        #expect(answered > before && answered < 100, "eight megabytes taken")
+        client.send(RawClient.frame(8, 0, 0, [0x70, 0, 0, 0]))
+        for _ in 0..<100 where answered < 100 { client.send([]) }
+        #expect(answered == 100)
+        #expect(client.fields(199)["grpc-status"] == "0")
+    }
+
     @Test("messages in parts and whole ones leave in their order, whatever the client's windows", arguments: [1, 4, 5, 7, 100])
     func parts(step: UInt8) throws {
         let client = try RawClient()

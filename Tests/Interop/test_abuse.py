@@ -184,7 +184,7 @@ def test_a_window_of_one_byte(member):
 
 
 def test_windows_that_never_open(member):
-    """Large answers for those who take nothing: what is kept for them ends with their connections."""
+    """Large answers for many who take nothing: what is kept for them ends with their connections."""
     with others_are_served(member, megabytes=400):
         crowd = [Connection(member.client, window=0) for _ in range(20)]
         for each in crowd:
@@ -195,6 +195,46 @@ def test_windows_that_never_open(member):
         for each in crowd:
             each.close()
     wait_for(lambda: resident(member) < 300 * MEGABYTE)
+
+
+def test_many_large_answers_that_nobody_takes(member):
+    """A gigabyte and more is asked for on one connection; what is made of it is bounded, and comes whole when it is taken."""
+    calls = 400
+    with others_are_served(member, megabytes=200):
+        with Connection(member.client, window=WINDOW_MAX) as slow:
+            request = field(1, b"big/") + field(2, b"big0")
+            for stream in range(1, 2 * calls, 2):
+                # Serializable ones and others.
+                assert slow.call(stream, RANGE, request + (field(7, 1) if stream % 4 == 1 else b""))
+            time.sleep(1)
+            slow.send(frame(WINDOW, 0, 0, number(WINDOW_MAX - 65535)))
+            done, received = 0, 0
+            for kind, flags, _, payload in slow.frames(40):
+                received += len(payload) if kind == DATA else 0
+                done += kind == HEADERS and flags & END_STREAM
+                if done == calls:
+                    break
+            assert done == calls and received > calls * 200 * 16384
+
+
+def test_many_large_answers_made_elsewhere(tmp_path):
+    """Ranges of many keys are made by another thread."""
+    with harness.Member(tmp_path / "data") as member:
+        puts = [{"request_put": {"key": harness.b64(f"{number:05d}"), "value": harness.b64("x" * 1000)}} for number in range(3000)]
+        for start in range(0, 3000, 100):
+            assert member.post("/v3/kv/txn", {"success": puts[start:start + 100]})[0] == 200
+        with others_are_served(member, megabytes=200):
+            with Connection(member.client, window=WINDOW_MAX) as slow:
+                for stream in range(1, 401, 2):
+                    slow.call(stream, RANGE, field(1, b"0") + field(2, b"1"))
+                time.sleep(1)
+                slow.send(frame(WINDOW, 0, 0, number(WINDOW_MAX - 65535)))
+                done = 0
+                for kind, flags, _, _ in slow.frames(30):
+                    done += kind == HEADERS and flags & END_STREAM
+                    if done == 200:
+                        break
+                assert done == 200
 
 
 def test_settings_that_move_the_windows_of_many_streams(member):

@@ -16,6 +16,8 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     private let application: any HTTP2ServerApplication
     private let settings: HTTP2ServerSettings
     private let output: OutputBuffer
+    private var backlog: ConnectionBacklog
+    private var isBacklogRunScheduled = false
     private var session: OpaquePointer?
     private var context: ChannelHandlerContext?
     /// All that are not closed, in no order; each knows its place. nghttp2 holds them unowned.
@@ -37,13 +39,17 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
     /// it the handler flushes in the loop's next turn.
     package var whenDirty: ((HTTP2ServerHandler) -> Void)?
 
-    /// - Parameter output: shared by the connections of an event loop.
+    /// - Parameters:
+    ///   - output: shared by the connections of an event loop.
+    ///   - backlog: shared by the connections of an event loop.
     package init(
-        application: any HTTP2ServerApplication, settings: HTTP2ServerSettings, output: OutputBuffer = OutputBuffer()
+        application: any HTTP2ServerApplication, settings: HTTP2ServerSettings, output: OutputBuffer = OutputBuffer(),
+        backlog: AnswerBacklog = AnswerBacklog()
     ) {
         self.application = application
         self.settings = settings
         self.output = output
+        self.backlog = ConnectionBacklog(backlog)
         pings = PingPolicy(intervalMin: settings.pingIntervalMin)
     }
 
@@ -109,6 +115,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         keepaliveDeadline?.cancel()
         unendedTimer?.cancel()
         unended = ([], [])
+        backlog.forgetWaiting()
         let open = streams.sorted { $0.id < $1.id }
         streams = []
         for stream in open {
@@ -234,6 +241,24 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         guard let session else { return }
         nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, errorCode)
         becomeDirty()
+    }
+
+    // MARK: Answers that clients have not taken
+
+    var isBacklogFull: Bool { backlog.isFull }
+
+    func whenBacklogShrinks(_ body: @escaping () -> Void) { backlog.wait(body) }
+
+    func noteUnsentAnswer(_ change: Int) {
+        guard backlog.note(change), !isBacklogRunScheduled else { return }
+        // nghttp2 is writing: what waits begins after it.
+        isBacklogRunScheduled = true
+        runSoon { self.runBacklog() }
+    }
+
+    private func runBacklog() {
+        isBacklogRunScheduled = false
+        while let next = backlog.takeNext() { next() }
     }
 
     // MARK: Called by nghttp2

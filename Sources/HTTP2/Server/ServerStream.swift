@@ -37,6 +37,8 @@ package final class ServerStream {
     private var isDeferred = false
     private(set) var isClosed = false
     private var writableCallback: (() -> Void)?
+    /// Of a whole answer, what is not out yet.
+    private var unsentAnswer = 0
     /// Below this much a paused producer may go on.
     private static let lowMarkBytes = 256 << 10
 
@@ -79,6 +81,7 @@ package final class ServerStream {
     package func finish(status: Int, message: String = "") {
         guard isOpen else { return }
         isFinished = true
+        noteAnswer()
         if isHeadSent, status == 0, message.isEmpty {
             trailers = .success
             return noteQueued()
@@ -117,6 +120,7 @@ package final class ServerStream {
     package func finishHTTP() {
         guard isOpen else { return }
         isFinished = true
+        noteAnswer()
         noteQueued()
     }
 
@@ -130,6 +134,17 @@ package final class ServerStream {
     package func whenWritable(_ body: @escaping () -> Void) {
         writableCallback = body
         if queuedBytes <= Self.lowMarkBytes { handler?.runSoon { self.noteTaken() } }
+    }
+
+    /// Whether the client has so many answers to take that it should get no more for now.
+    package var isBacklogFull: Bool { handler?.isBacklogFull ?? false }
+
+    /// Runs `body` once when the client has taken enough of them; never if the connection ends before.
+    package func whenBacklogShrinks(_ body: @escaping () -> Void) { handler?.whenBacklogShrinks(body) }
+
+    private func noteAnswer() {
+        unsentAnswer = outgoing.byteCount
+        if unsentAnswer > 0 { handler?.noteUnsentAnswer(unsentAnswer) }
     }
 
     private func startIfNeeded() {
@@ -152,7 +167,14 @@ package final class ServerStream {
     // MARK: For the handler
 
     /// Moves queued bytes into nghttp2's frame.
-    func take(into buffer: UnsafeMutableRawBufferPointer) -> Int { outgoing.take(into: buffer) }
+    func take(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let count = outgoing.take(into: buffer)
+        if unsentAnswer > 0 {
+            unsentAnswer -= count
+            handler?.noteUnsentAnswer(-count)
+        }
+        return count
+    }
 
     func noteDeferred() { isDeferred = true }
 
@@ -164,6 +186,8 @@ package final class ServerStream {
 
     func closed() {
         isClosed = true
+        if unsentAnswer > 0 { handler?.noteUnsentAnswer(-unsentAnswer) }
+        unsentAnswer = 0
         handler = nil
         writableCallback = nil
         outgoing = OutgoingQueue()
