@@ -137,7 +137,9 @@ extension FrontLane {
         finish(request, outcome, arrived, begun, sink)
     }
 
-    private func answerLater(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
+    private func answerLater(
+        _ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant
+    ) {
         if isStopped { return sink.finish(.stopped) }
         if sink.isOpen { answer(request, metadata, sink, arrived: arrived) }
     }
@@ -253,18 +255,28 @@ extension FrontLane {
         }
         let arrived = now
         let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
-            do throws(EtcdError) {
-                if case .failure(let error) = outcome { throw error }
-                try member.authorize(.txn(request), metadata)
-                let reply = try TxnReader(view: member.view).answer(request)
-                let done = clock()
-                if isSlow(arrived, done) { noteSlow(.txn(request), arrived, done, .success(reply.body)) }
-                sink.succeed(message(reply.revision, reply.body))
-            } catch {
-                sink.finish(error)
-            }
+            if case .failure(let error) = outcome { return sink.finish(error) }
+            answer(request, metadata, sink, arrived: arrived)
         }
         if TxnReader.isSerializable(request) { read(.success(())) } else { afterBarrier(.task(read)) }
+    }
+
+    private func answer(_ request: TxnRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
+        if sink.isBacklogFull {
+            return sink.whenBacklogShrinks { [self] in
+                if isStopped { return sink.finish(.stopped) }
+                if sink.isOpen { answer(request, metadata, sink, arrived: arrived) }
+            }
+        }
+        do throws(EtcdError) {
+            try member.authorize(.txn(request), metadata)
+            let reply = try TxnReader(view: member.view).answer(request)
+            let done = clock()
+            if isSlow(arrived, done) { noteSlow(.txn(request), arrived, done, .success(reply.body)) }
+            sink.succeed(message(reply.revision, reply.body))
+        } catch {
+            sink.finish(error)
+        }
     }
 }
 

@@ -73,7 +73,8 @@ package final class FrontDoor {
         certificateName: String? = nil, remote: SocketAddress? = nil, traffic: PortTraffic
     ) -> HTTP2ServerHandler {
         let application = GRPCApplication(self, certificateName: certificateName, remote: remote, traffic: traffic)
-        let handler = HTTP2ServerHandler(application: application, settings: settings.http2, output: output, backlog: backlog)
+        let handler = HTTP2ServerHandler(
+            application: application, settings: settings.http2, output: output, backlog: backlog)
         // Lets go when the connection ends, as the application does.
         handler.whenDirty = { [self] handler in
             dirty.append(handler)

@@ -35,7 +35,8 @@ package enum BuiltFeatures {
             changed("enable-pprof", "profiles are those of Go's runtime; perf and /debug/vars show this program"),
             // Spans would need an exporter for OTLP.
             changed("enable-distributed-tracing", noExporter), changed("distributed-tracing-address", noExporter),
-            changed("distributed-tracing-service-name", noExporter), changed("distributed-tracing-instance-id", noExporter),
+            changed("distributed-tracing-service-name", noExporter),
+            changed("distributed-tracing-instance-id", noExporter),
             changed("distributed-tracing-sampling-rate", noExporter),
             // Features switched on or off by name; all that exist are built in or not built at all.
             asked("feature-gates", "one of those that are not built") { configuration in

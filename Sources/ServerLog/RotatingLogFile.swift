@@ -65,7 +65,12 @@ struct RotatingLogFile: Sendable {
         let (span, overflow) = Int64(rotation.maximumAgeDays).multipliedReportingOverflow(by: dayNanoseconds)
         let oldest = rotation.maximumAgeDays > 0 && !overflow ? timeText(clock.now() &- span, clock: clock) : nil
         let files = OldLogFiles(
-            folder: folder, prefix: prefix, suffix: suffix, countMax: rotation.maximumBackups, oldest: oldest)
+            folder: folder,
+            prefix: prefix,
+            suffix: suffix,
+            countMax: rotation.maximumBackups,
+            oldest: oldest
+        )
         guard rotation.compress else { return files.deleteSurplus() }
         Self.tidying.async {
             files.deleteSurplus()

@@ -18,7 +18,7 @@ from frames import (
 from test_connections import resident
 from test_grpc import field
 
-RANGE, PUT, WATCH = b"/etcdserverpb.KV/Range", b"/etcdserverpb.KV/Put", b"/etcdserverpb.Watch/Watch"
+RANGE, PUT, TXN, WATCH = b"/etcdserverpb.KV/Range", b"/etcdserverpb.KV/Put", b"/etcdserverpb.KV/Txn", b"/etcdserverpb.Watch/Watch"
 MEGABYTE = 1 << 20
 
 
@@ -204,8 +204,11 @@ def test_many_large_answers_that_nobody_takes(member):
         with Connection(member.client, window=WINDOW_MAX) as slow:
             request = field(1, b"big/") + field(2, b"big0")
             for stream in range(1, 2 * calls, 2):
-                # Serializable ones and others.
-                assert slow.call(stream, RANGE, request + (field(7, 1) if stream % 4 == 1 else b""))
+                # Serializable ones, others, and transactions that only read.
+                if stream % 6 == 1:
+                    assert slow.call(stream, TXN, field(2, field(1, request)))
+                else:
+                    assert slow.call(stream, RANGE, request + (field(7, 1) if stream % 6 == 3 else b""))
             time.sleep(1)
             slow.send(frame(WINDOW, 0, 0, number(WINDOW_MAX - 65535)))
             done, received = 0, 0

@@ -1,8 +1,8 @@
-// How much of whole answers clients have not taken yet. An answer is made in one piece, and one client that opens no window
-// could ask for as many as it likes: calls that read much wait while there is too much of it.
+// How much of whole answers clients have not taken yet. An answer is made in one piece, and one client that opens no
+// window could ask for as many as it likes: calls that read wait while there is too much of it.
 //
-// Streams of many messages are not counted: their producers stop by themselves when a client does not read, and a client
-// may well wait for a call before it reads on.
+// Streams of many messages are not counted: their producers stop by themselves when a client does not read, and a
+// client may well wait for a call before it reads on.
 
 /// Shared by the connections of one event loop.
 package final class AnswerBacklog {
