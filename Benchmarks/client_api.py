@@ -121,11 +121,18 @@ class Link:
         self.socket.close()
 
 
+def rare_byte(member):
+    """One that answers hold in values alone: not in the identifiers of every header, nor in small numbers."""
+    header = member.post("/v3/kv/range", {"key": "AA=="})[1]["header"]
+    common = varint(int(header["cluster_id"])) + varint(int(header["member_id"]))
+    return next(bytes([byte]) for byte in range(0xFF, 0xC0, -1) if byte not in common)
+
+
 def settle(member):
-    """Until memory and CPU are quiet."""
+    """Until memory and CPU are quiet, or ten seconds are over."""
     time.sleep(1)
     before = cpu_seconds(member.process.pid)
-    while True:
+    for _ in range(20):
         time.sleep(0.5)
         now = cpu_seconds(member.process.pid)
         if now - before < 0.02:
@@ -152,27 +159,37 @@ def watchers_on(member, count, streams, key):
 
 
 def watch_fan_out(member, sizes):
+    """Puts all at once, which lets a member send several events together, and one put at a time, which does not."""
     count, puts = sizes["watchers"], sizes["fan_puts"]
+    # Bytes, unlike longer marks, are never cut in two by a frame's head. Revisions stay below 128, and take one byte.
+    mark, figures = rare_byte(member), {}
     links = watchers_on(member, count, sizes["watch_links"], lambda _: b"k")
     writer = Link(member.client)
     selector = selectors.DefaultSelector()
     for link in links:
         selector.register(link.socket, selectors.EVENT_READ, link)
-    load = time.process_time()
-    begun, cpu = time.monotonic(), cpu_seconds(member.process.pid)
-    writer.send(b"".join(writer.call(PUT, field(1, b"k") + field(2, MARK)) for _ in range(puts)))
-    left = count * puts
-    while left > 0:
-        for key, _ in selector.select(60):
-            left -= key.data.count(MARK)
-    seconds = time.monotonic() - begun
-    spent = cpu_seconds(member.process.pid) - cpu
+
+    def receive(events):
+        left = 9 * events
+        while left > 0:
+            ready = selector.select(60)
+            if not ready:
+                raise SystemExit(f"{left // 9} of {events} events are missing")
+            for key, _ in ready:
+                left -= key.data.socket.recv(1 << 20).count(mark)
+
+    for name, together in (("watch fan-out", puts), ("watch fan-out, a put at a time", 1)):
+        load, begun, cpu = time.process_time(), time.monotonic(), cpu_seconds(member.process.pid)
+        for _ in range(puts // together):
+            writer.send(b"".join(writer.call(PUT, field(1, b"k") + field(2, mark * 9)) for _ in range(together)))
+            receive(count * together)
+        seconds, spent = time.monotonic() - begun, cpu_seconds(member.process.pid) - cpu
+        figures[f"{name}, events/s"] = count * puts / seconds
+        figures[f"{name}, CPU us per event"] = spent / (count * puts) * 1e6
+        figures[f"({name}: the load generator's share of the time)"] = (time.process_time() - load) / seconds
     for link in links + [writer]:
         link.close()
-    return {
-        "watch fan-out, events/s": count * puts / seconds, "watch fan-out, CPU us per event": spent / (count * puts) * 1e6,
-        "(its load generator's share of the time)": (time.process_time() - load) / seconds,
-    }
+    return figures
 
 
 def watch_memory(member, sizes):
@@ -206,7 +223,9 @@ def watch_latency(member, sizes):
     prepared = [writer.call(PUT, field(1, b"k") + field(2, MARK + b"%08d" % one)) for one in range(puts)]
     sent, latencies, wide = [], [], len(MARK) + 8
     begun, arrived, cpu = time.monotonic(), 0, cpu_seconds(member.process.pid)
-    while arrived < puts * streams:
+    # A number that a frame's head has cut in two is not seen: few, and at the end nothing comes for a while.
+    last = begun
+    while arrived < puts * streams and (len(sent) < puts or time.monotonic() - last < 3):
         now = time.monotonic()
         while len(sent) < puts and begun + len(sent) / rate <= now:
             writer.send(prepared[len(sent)])
@@ -222,14 +241,16 @@ def watch_latency(member, sizes):
             data = link.tail + piece
             parts = data.split(MARK)
             for part in parts[1:]:
-                if len(part) >= 8:
+                if len(part) >= 8 and part[:8].isdigit():
                     latencies.append(now - sent[int(part[:8])])
-                    arrived += 1
+                    arrived, last = arrived + 1, now
             # A mark whose number is not whole yet waits, as does a mark that is cut.
             cut = data.rfind(MARK)
             link.tail = data[cut:] if cut >= 0 and len(data) - cut < wide else data[-(len(MARK) - 1):]
     spent = cpu_seconds(member.process.pid) - cpu
     latencies.sort()
+    if len(latencies) < 0.99 * puts * streams:
+        raise SystemExit(f"{len(latencies)} of {puts * streams} events have come")
     for link in links + [writer]:
         link.close()
     return {
@@ -354,7 +375,8 @@ QUICK = {
 }
 # What the project wants, where it wants something.
 GOALS = {
-    "watch fan-out, events/s": ">= 2", "watch fan-out, CPU us per event": "<= 0.3", "memory per idle watcher, bytes": "<= 0.5",
+    "(watch": "", "watch fan-out, events/s": ">= 2", "watch fan-out, CPU us per event": "<= 0.3",
+    "a put at a time, events/s": ">= 2", "a put at a time, CPU us per event": "<= 0.3", "memory per idle watcher, bytes": "<= 0.5",
     "p99": "<= 1", "lease keepalives/s": ">= 2", "memory of": "<= 0.5", "gateway put, requests/s": ">= 3", "mTLS put, CPU us": "<= 0.7",
 }
 
@@ -390,7 +412,7 @@ def main():
     sizes["idle"] = min(sizes["idle"], hard - 1000)
     programs = {"ours": os.path.abspath(options.ours), "go": harness.go_program("etcd")}
     rows = {}
-    print(f"| {'figure':52} | {'ours':>12} | {'Go':>12} | {'ratio':>6} | {'wanted':>8} |\n|---|---|---|---|---|")
+    print(f"| {'figure':64} | {'ours':>12} | {'Go':>12} | {'ratio':>6} | {'wanted':>8} |\n|---|---|---|---|---|")
     for name, measure in MEASUREMENTS.items():
         if options.only not in name:
             continue
@@ -406,7 +428,7 @@ def main():
             goal = next((goal for part, goal in GOALS.items() if part in figure), "")
             ratio = ours / go if go else float("nan")
             rows[figure] = {"ours": ours, "go": go, "ratio": ratio}
-            print(f"| {figure:52} | {ours:12.2f} | {go:12.2f} | {ratio:6.2f} | {goal:>8} |", flush=True)
+            print(f"| {figure:64} | {ours:12.2f} | {go:12.2f} | {ratio:6.2f} | {goal:>8} |", flush=True)
     print(json.dumps(rows), file=sys.stderr)
 
 
