@@ -8,8 +8,8 @@ indirect enum YAMLNode {
     case sequence([YAMLNode])
     case mapping([(key: YAMLNode, value: YAMLNode)])
 
-    /// The one document of a text; nil if there is none.
-    /// - Throws: ``YAMLProblem`` if the text is no YAML, or more than one document.
+    /// The first document of a text; nil if there is none.
+    /// - Throws: ``YAMLProblem`` if the text is no YAML.
     static func document(_ text: [UInt8]) throws(YAMLProblem) -> YAMLNode? {
         let reader = try YAMLReader(text)
         return try reader.document()
@@ -40,41 +40,36 @@ private final class YAMLReader {
         text.deallocate()
     }
 
+    /// The first document; what follows it is not looked at, as in Go.
     func document() throws(YAMLProblem) -> YAMLNode? {
         try advance()  // past the stream's start
         try advance()
         if event.type == YAML_STREAM_END_EVENT { return nil }
         try advance()  // past the document's start
-        let root = try node()
-        try advance()  // past the document's end
-        try advance()
-        guard event.type == YAML_STREAM_END_EVENT else { throw problem("but found another document", event.start_mark) }
-        return root
+        return try node()
     }
 
     private func advance() throws(YAMLProblem) {
         yaml_event_delete(&event)
         guard yaml_parser_parse(parser, &event) == 1 else {
             let words = parser.pointee.problem.map { String(cString: $0) } ?? "out of memory"
-            switch parser.pointee.error {
-            case YAML_SCANNER_ERROR, YAML_PARSER_ERROR, YAML_COMPOSER_ERROR:
-                throw problem(words, parser.pointee.problem_mark)
-            default: throw YAMLProblem(sentence: words)
-            }
+            throw YAMLProblem(sentence: place + words)
         }
     }
 
-    private func problem(_ words: String, _ mark: yaml_mark_t) -> YAMLProblem {
-        YAMLProblem(sentence: "line \(mark.line + 1): \(words)")
+    /// Go's words for where the parser stopped: none on the first line, and a count from zero, but for the scanner.
+    private var place: String {
+        let (problem, context) = (parser.pointee.problem_mark.line, parser.pointee.context_mark.line)
+        if problem != 0 { return "line \(parser.pointee.error == YAML_SCANNER_ERROR ? problem + 1 : problem): " }
+        return context != 0 ? "line \(context): " : ""
     }
 
     /// The node that the event at hand begins; its last event is the one at hand afterwards.
     private func node() throws(YAMLProblem) -> YAMLNode {
         switch event.type {
         case YAML_ALIAS_EVENT:
-            guard let name = string(event.data.alias.anchor), let node = anchors[name] else {
-                throw problem("found undefined alias", event.start_mark)
-            }
+            let name = string(event.data.alias.anchor) ?? ""
+            guard let node = anchors[name] else { throw YAMLProblem(sentence: "unknown anchor '\(name)' referenced") }
             return node
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
@@ -102,28 +97,18 @@ private final class YAMLReader {
             if let anchor { anchors[anchor] = node }
             return node
         default:
-            throw problem("did not find expected node content", event.start_mark)
+            throw YAMLProblem(sentence: "did not find expected node content")
         }
     }
 
     private func mapping() throws(YAMLProblem) -> YAMLNode {
         var members: [(key: YAMLNode, value: YAMLNode)] = []
-        var lines: [String: Int] = [:]
-        var repeated: [String] = []
         try advance()
         while event.type != YAML_MAPPING_END_EVENT {
-            let line = Int(event.start_mark.line) + 1
             let key = try node()
-            if case .scalar(let name, _) = key {
-                if lines[name] != nil, !repeated.contains(name) { repeated.append(name) }
-                lines[name] = lines[name] ?? line
-            }
             try advance()
             members.append((key, try node()))
             try advance()
-        }
-        if let line = repeated.compactMap({ lines[$0] }).min() {
-            throw YAMLProblem(sentence: "line \(line): duplicate key \(repeated.sorted().joined(separator: ", "))")
         }
         return .mapping(members)
     }

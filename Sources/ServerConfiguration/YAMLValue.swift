@@ -96,14 +96,38 @@ indirect enum YAMLValue {
             return .array(elements)
         case .mapping(let mapping):
             var members: [(key: String, value: YAMLValue)] = []
+            // Of a key that stands there more than once the last counts; what is merged in counts from where it stands.
+            func set(_ key: String, _ value: YAMLValue) {
+                if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value } else {
+                    members.append((key, value))
+                }
+            }
             for (key, member) in mapping {
-                guard case .scalar(let name, _) = key else {
+                guard case .scalar(let name, let isText) = key else {
                     throw YAMLProblem(sentence: "unsupported map key that is not a scalar")
                 }
-                members.append((name, try value(of: member, depth: depth + 1, remaining: &remaining)))
+                guard name == "<<", !isText else {
+                    set(name, try value(of: member, depth: depth + 1, remaining: &remaining))
+                    continue
+                }
+                for source in try mergeSources(member) {
+                    guard case .object(let merged) = try value(of: source, depth: depth + 1, remaining: &remaining) else { continue }
+                    for (key, value) in merged { set(key, value) }
+                }
             }
             return .object(members)
         }
+    }
+
+    /// The mappings that a `<<` brings in, each counting more than those before it.
+    private static func mergeSources(_ node: YAMLNode) throws(YAMLProblem) -> [YAMLNode] {
+        let sources = if case .sequence(let several) = node { Array(several.reversed()) } else { [node] }
+        for source in sources {
+            guard case .mapping = source else {
+                throw YAMLProblem(sentence: "map merge requires map or sequence of maps as the value")
+            }
+        }
+        return sources
     }
 
     private static func value(ofPlain text: String) -> YAMLValue {

@@ -123,10 +123,12 @@ import Testing
         ),
         ("name: [1\n", "error converting YAML to JSON: yaml: line "),
         ("a: b: c\n", "error converting YAML to JSON: yaml: "),
-        ("name: a\nname: b\n", "error converting YAML to JSON: yaml: line 1: duplicate key name"),
-        ("name: a\n---\nname: b\n", "error converting YAML to JSON: yaml: line 2: but found another document"),
-        ("name: *b\n", "error converting YAML to JSON: yaml: line 1: found undefined alias"),
-        ("name: @a\n", "error converting YAML to JSON: yaml: line 1: found character that cannot start any token"),
+        ("heartbeat-interval: 0\n---\nheartbeat-interval: 1\n", "--heartbeat-interval must be >0 (set to 0ms)"),
+        ("name: *b\n", "error converting YAML to JSON: yaml: unknown anchor 'b' referenced"),
+        ("name: @a\n", "error converting YAML to JSON: yaml: found character that cannot start any token"),
+        ("name: a\nname: @a\n", "error converting YAML to JSON: yaml: line 2: found character that cannot start any token"),
+        ("name: [1\n", "error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']'"),
+        ("x: &a 1\n<<: *a\n", "error converting YAML to JSON: yaml: map merge requires map or sequence of maps as the value"),
         ("feature-gates: X=true\n", "unrecognized feature gate: X"),
         ("initial-cluster-state: x\n", "unexpected clusterState \"x\""),
         ("heartbeat-interval: 0\n", "--heartbeat-interval must be >0 (set to 0ms)"),
@@ -140,6 +142,28 @@ import Testing
         }
         #expect(failure.exitCode == 1)
         #expect(failure.logLines.last?.message == "failed to verify flags")
+    }
+
+    @Test func theLastOfAKeyCountsAndMappingsCanBeMerged() throws {
+        let file = """
+            x: &one {cert-file: /c, key-file: /k, trusted-ca-file: /t}
+            y: &two {cert-file: /d, client-cert-auth: true}
+            client-transport-security:
+              <<: [*two, *one]
+              key-file: /own
+            peer-transport-security:
+              key-file: /own
+              <<: *one
+            name: first
+            "<<": {name: no merge}
+            name: last
+            """
+        let configuration = try run(["--config-file", "f"], file: file).configuration
+        #expect(configuration.name == "last")
+        let client = configuration.security.client
+        #expect(client.certFile == "/d" && client.keyFile == "/own" && client.trustedCAFile == "/t" && client.clientCertAuth)
+        // As in Go, what is merged counts from where it stands.
+        #expect(configuration.security.peer.keyFile == "/k")
     }
 
     @Test func wrongURLsInFilesEndAtOnce() throws {
