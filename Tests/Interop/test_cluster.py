@@ -71,7 +71,7 @@ def test_leader_killed_under_load(tmp_path, kinds):
         for _ in range(3):
             time.sleep(1)
             leader = cluster.leader()
-            leader.kill()
+            leader.fail()
             survivors = [member for member in cluster.members if member is not leader]
             for member in survivors:
                 retry(lambda: member.put("probe", "1"))

@@ -274,10 +274,15 @@ def test_copied_database(work):
 @pytest.mark.parametrize("maker", ["go", "ours"])
 def test_defrag(work, maker):
     before = json.loads(theirs("snapshot", "status", database(work / maker), "-w", "json").stdout)
+    shutil.copytree(work / maker, work / "copy")
+    theirs("defrag", "--data-dir", work / "copy")
+    least = json.loads(theirs("snapshot", "status", database(work / "copy"), "-w", "json").stdout)["totalSize"]
     result = ours("defrag", "--data-dir", work / maker, check=True)
     assert result.stdout == "" and "finished defragmenting directory" in result.stderr
     after = json.loads(theirs("snapshot", "status", database(work / maker), "-w", "json").stdout)
-    assert after["hash"] == before["hash"] and after["totalSize"] <= before["totalSize"]
+    assert after["hash"] == before["hash"]
+    # A fresh file may even be a page larger than one that had nothing to give back; so is Go's.
+    assert after["totalSize"] <= max(before["totalSize"], least), (before, least)
     member = harness.Member(work / maker, program=harness.go_program("etcd"))
     with member:
         assert len(member.all_keys()) == 19

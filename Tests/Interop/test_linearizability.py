@@ -107,7 +107,7 @@ def trouble(cluster, generator):
     victim = cluster.leader(20) if generator.random() < 0.6 else generator.choice(cluster.members)
     kind = generator.choice(["kill", "freeze", "isolate", "deaf", "mute", "move"])
     if kind == "kill":
-        victim.kill()
+        victim.fail()
         time.sleep(generator.random() * 2)
         victim.start(wait=False)
     elif kind == "freeze":
