@@ -6,7 +6,6 @@ The new member is a learner of the same make on the same disk, so both write whe
 """
 
 import argparse
-import json
 import os
 import random
 import sys
@@ -19,14 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Tests" / "Inter
 
 import harness
 from cluster import Cluster
+from test_connections import resident
 
 VALUE_BYTES = 1_000_000
-
-
-def memory(pid):
-    """Resident bytes without mapped files."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return (int(fields["RssAnon"].split()[0]) + int(fields["RssShmem"].split()[0])) * 1024
 
 
 class Writer:
@@ -43,7 +37,7 @@ class Writer:
             self.member.put("beat", str(begun), timeout=30)
             self.waits.append(time.monotonic() - begun)
             if len(self.waits) % 5 == 0:
-                self.peak = max(self.peak, memory(self.member.process.pid))
+                self.peak = max(self.peak, resident(self.member))
 
     def finish(self):
         self.ended.set()

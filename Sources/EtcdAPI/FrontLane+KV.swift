@@ -92,7 +92,7 @@ extension FrontLane {
     func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
         if sink.isBacklogFull {
             return sink.whenBacklogShrinks { [self] in
-                answerLater(request, metadata, sink, arrived: arrived)
+                resume(sink) { answer(request, metadata, sink, arrived: arrived) }
                 wake()
             }
         }
@@ -112,7 +112,7 @@ extension FrontLane {
             if let single {
                 let done = clock()
                 tally.ranges.append(done.nanoseconds &- begun.nanoseconds)
-                if isSlow(arrived, done) { noteSlow(.range(request), arrived, done, .success(single)) }
+                noteIfSlow(.range(request), arrived, done, .success(single))
                 return sink.succeed(single)
             }
         } catch {
@@ -121,7 +121,9 @@ extension FrontLane {
         let view = moment.view
         if mayBeLarge(request) {
             guard largeReadsUnderWay < Self.largeReadsMax else {
-                return waitingLargeReads.append { [self] in answerLater(request, metadata, sink, arrived: arrived) }
+                return waitingLargeReads.append { [self] in
+                    resume(sink) { answer(request, metadata, sink, arrived: arrived) }
+                }
             }
             largeReadsUnderWay += 1
             let stale = staleness()
@@ -137,11 +139,10 @@ extension FrontLane {
         finish(request, outcome, arrived, begun, sink)
     }
 
-    private func answerLater(
-        _ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant
-    ) {
+    /// Goes on with a call that had to wait, if there is still somebody to answer it, and to be answered.
+    private func resume(_ sink: any ReplySink, _ body: () -> Void) {
         if isStopped { return sink.finish(.stopped) }
-        if sink.isOpen { answer(request, metadata, sink, arrived: arrived) }
+        if sink.isOpen { body() }
     }
 
     /// More would only mean more answers in memory: one thread makes them.
@@ -151,13 +152,15 @@ extension FrontLane {
         while largeReadsUnderWay < Self.largeReadsMax, let next = waitingLargeReads.popFirst() { next() }
     }
 
-    private func isSlow(_ arrived: Instant, _ done: Instant) -> Bool {
-        done.nanoseconds > arrived.nanoseconds && done.nanoseconds - arrived.nanoseconds > settings.slowReadNanoseconds
-    }
-
-    private func noteSlow(_ request: SlowRead.Request, _ arrived: Instant, _ done: Instant, _ outcome: Result<Bytes, EtcdError>) {
-        tally.slowReads.append(
-            SlowRead(request: request, nanoseconds: done.nanoseconds - arrived.nanoseconds, outcome: outcome))
+    /// Request and outcome are made only for what is told of.
+    private func noteIfSlow(
+        _ request: @autoclosure () -> SlowRead.Request, _ arrived: Instant, _ done: Instant,
+        _ outcome: @autoclosure () -> Result<Bytes, EtcdError>
+    ) {
+        guard done.nanoseconds > arrived.nanoseconds else { return }
+        let took = done.nanoseconds - arrived.nanoseconds
+        guard took > settings.slowReadNanoseconds else { return }
+        tally.slowReads.append(SlowRead(request: request(), nanoseconds: took, outcome: outcome()))
     }
 
     /// Tells later whether users or roles have changed since now, so that what was allowed may be so no more.
@@ -173,9 +176,7 @@ extension FrontLane {
     ) {
         let done = clock()
         let took = done.nanoseconds &- begun.nanoseconds
-        if isSlow(arrived, done) {
-            noteSlow(.range(request), arrived, done, outcome.map(\.body).mapError { EtcdError($0) })
-        }
+        noteIfSlow(.range(request), arrived, done, outcome.map(\.body).mapError { EtcdError($0) })
         switch outcome {
         case .success(let answer):
             tally.ranges.append(took)
@@ -264,15 +265,14 @@ extension FrontLane {
     private func answer(_ request: TxnRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
         if sink.isBacklogFull {
             return sink.whenBacklogShrinks { [self] in
-                if isStopped { return sink.finish(.stopped) }
-                if sink.isOpen { answer(request, metadata, sink, arrived: arrived) }
+                resume(sink) { answer(request, metadata, sink, arrived: arrived) }
             }
         }
         do throws(EtcdError) {
             try member.authorize(.txn(request), metadata)
             let reply = try TxnReader(view: member.view).answer(request)
             let done = clock()
-            if isSlow(arrived, done) { noteSlow(.txn(request), arrived, done, .success(reply.body)) }
+            noteIfSlow(.txn(request), arrived, done, .success(reply.body))
             sink.succeed(message(reply.revision, reply.body))
         } catch {
             sink.finish(error)

@@ -1,5 +1,6 @@
 // The program `etcd`: reads its settings, runs a member until a signal ends it.
 
+import CommandLineKit
 import EtcdServer
 import FileIO
 import FoundationEssentials
@@ -28,14 +29,14 @@ package enum EtcdProgram {
         )
         {
         case .printVersion:
-            write(HelpText.version(gitSHA: "Not provided"), to: STDOUT_FILENO)
+            Terminal.out(HelpText.version(gitSHA: "Not provided"))
             exit(0)
         case .printHelp:
-            write(HelpText.usage, to: STDERR_FILENO)
-            write(HelpText.flags, to: STDOUT_FILENO)
+            Terminal.error(HelpText.usage)
+            Terminal.out(HelpText.flags)
             exit(0)
         case .failure(let failure):
-            write(failure.standardErrorText, to: STDERR_FILENO)
+            Terminal.error(failure.standardErrorText)
             let configured = try? failure.logging?.openLogger()
             for line in failure.logLines {
                 line.write(to: line.logger == .configured ? configured ?? .standard() : .standard())
@@ -89,16 +90,6 @@ package enum EtcdProgram {
             sleep(1)
         }
         exit(0)
-    }
-
-    private static func write(_ text: String, to descriptor: CInt) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
     }
 
     private static func readFile(_ path: String) throws -> [UInt8] {

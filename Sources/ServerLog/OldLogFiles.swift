@@ -21,10 +21,11 @@ struct OldLogFiles: Sendable {
     func deleteSurplus() {
         if countMax <= 0, oldest == nil { return }
         // The time in the name has a fixed width: its text order is its time order.
-        let times = Set(names().map(time)).sorted(by: >)
+        let names = names()
+        let times = Set(names.map(time)).sorted(by: >)
         var doomed = countMax > 0 ? Set(times.dropFirst(countMax)) : []
         if let oldest { doomed.formUnion(times.filter { $0 < oldest }) }
-        for name in names() where doomed.contains(time(name)) { _ = unlink("\(folder)/\(name)") }
+        for name in names where doomed.contains(time(name)) { _ = unlink("\(folder)/\(name)") }
     }
 
     /// Compresses what is not yet; slow.

@@ -13,13 +13,14 @@ extension StateMachine {
     /// storage version, which 3.6 and later give it, knows everything itself and stays as it is.
     ///
     /// - Parameters:
-    ///   - tree: the data of the snapshot before `entries`; none, or one that is no such tree, tells nothing.
+    ///   - tree: the data of the snapshot before `entries`, asked for only if needed; none, or one that is no such tree,
+    ///     tells nothing.
     ///   - entries: those behind the snapshot that the file holds already, in order.
-    package mutating func adoptV2Store(_ tree: Bytes, entries: some Sequence<Entry> = EmptyCollection()) {
+    package mutating func adoptV2Store(_ tree: @autoclosure () -> Bytes, entries: some Sequence<Entry> = EmptyCollection()) {
         guard storageVersion == nil else { return }
         var attributes: [MemberID: (name: String, clientURLs: [String])] = [:]
         var version: SemanticVersion?
-        if let old = Membership(clusterID: membership.clusterID, localID: membership.localID, v2Snapshot: tree) {
+        if let old = Membership(clusterID: membership.clusterID, localID: membership.localID, v2Snapshot: tree()) {
             for member in old.members where member.isStarted { attributes[member.id] = (member.name, member.clientURLs) }
             version = old.clusterVersion
         }
@@ -51,7 +52,13 @@ extension StateMachine {
             default: return .unrelated
             }
         }
-        guard let request = try? LegacyRequest(decoding: entry.data), request.method == "PUT" else { return .unrelated }
-        return V2MembershipChange(path: request.path, value: request.value)
+        return legacyChange(entry) ?? .unrelated
+    }
+
+    /// What an entry of a member before 3.6, a request to the v2 store, means for the membership; nil if it is no such
+    /// request.
+    static func legacyChange(_ entry: Entry) -> V2MembershipChange? {
+        guard let request = try? LegacyRequest(decoding: entry.data) else { return nil }
+        return request.method == "PUT" ? V2MembershipChange(path: request.path, value: request.value) : .unrelated
     }
 }

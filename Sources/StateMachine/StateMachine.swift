@@ -107,15 +107,12 @@ package struct StateMachine: ~Copyable {
 
     /// An entry of a member before 3.6: a request to the v2 store, of which only membership concerns us.
     private mutating func applyLegacy(_ entry: Entry) {
-        guard let request = try? LegacyRequest(decoding: entry.data) else {
-            events.append(.malformedEntry(index: entry.index, reason: "neither a request nor one of the v2 store"))
-            return
-        }
-        guard request.method == "PUT" else { return }
-        switch V2MembershipChange(path: request.path, value: request.value) {
+        switch Self.legacyChange(entry) {
         case .attributes(let id, let name, let clientURLs): publish(id, name: name, clientURLs: clientURLs)
         case .clusterVersion(let version): setClusterVersion(version)
         case .unrelated: break
+        case nil:
+            events.append(.malformedEntry(index: entry.index, reason: "neither a request nor one of the v2 store"))
         }
     }
 

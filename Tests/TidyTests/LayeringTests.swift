@@ -111,7 +111,7 @@ struct LayeringTests {
         "EtcdProgram": (
             11,
             [
-                "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads", "FoundationEssentials", "Dispatch",
+                "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads", "FoundationEssentials", "Dispatch",
                 "Synchronization", "Glibc", "Musl",
             ]
         ),

@@ -245,12 +245,15 @@ package struct Bootstrap {
         } catch {
             throw BootstrapError("the WAL's entries do not follow the snapshot at index \(start.index)")
         }
-        // A snapshot file that is not there, or damaged, is no obstacle: the database has the keys.
-        let tree = (try? snapshots.read(SnapshotFiles.name(term: start.term, index: start.index)))?.data ?? Bytes()
         return try assemble(
             committer, log, storage, localID: metadata.memberID, clusterID: metadata.clusterID, snapshotIndex: start.index,
             wasInitialized: true, applied: meta.consistentIndex
-        ) { $0.adoptV2Store(tree, entries: entries.lazy.filter { $0.index <= meta.consistentIndex }) }
+        ) { $0.adoptV2Store(snapshotData(start), entries: entries.lazy.filter { $0.index <= meta.consistentIndex }) }
+    }
+
+    /// A snapshot file that is not there, or damaged, is no obstacle, and has no data: the database has the keys.
+    private func snapshotData(_ position: WALSnapshot) -> Bytes {
+        (try? snapshots.read(SnapshotFiles.name(term: position.term, index: position.index)))?.data ?? Bytes()
     }
 
     private func checkSchema(_ meta: StoredMeta) throws(BootstrapError) {
