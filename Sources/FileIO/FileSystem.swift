@@ -102,6 +102,10 @@ package protocol File: AnyObject, Sendable {
     func truncate(to size: UInt64) throws(FileError)
     /// Reserves the disk blocks up to `size` and lengthens the file to it, reading as zeroes.
     func preallocate(to size: UInt64) throws(FileError)
+    /// Sends writes past the system's cache, or through it again. While they go past it, their addresses in memory, offsets
+    /// and lengths are multiples of 4096.
+    /// - Returns: whether writes go past the cache now; false where the file system has no such way.
+    func bypassCache(_ bypasses: Bool) -> Bool
     /// Takes the exclusive lock of the whole file, in both kinds that etcd and bbolt use; false if another open file
     /// holds it, in this process or another.
     func tryLock() throws(FileError) -> Bool
@@ -113,6 +117,8 @@ package protocol File: AnyObject, Sendable {
 }
 
 extension File {
+    package func bypassCache(_ bypasses: Bool) -> Bool { false }
+
     /// The `count` bytes at `offset`; fewer at the end of the file.
     package func read(count: Int, at offset: UInt64) throws(FileError) -> [UInt8] {
         var failure: FileError?

@@ -83,6 +83,17 @@ final class POSIXFile: File {
         }
     }
 
+    func bypassCache(_ bypasses: Bool) -> Bool {
+        #if os(Linux)
+        let flags = fcntl(open, F_GETFL)
+        guard flags >= 0 else { return false }
+        let wanted = bypasses ? flags | Self.direct : flags & ~Self.direct
+        return fcntl(open, F_SETFL, wanted) == 0 && bypasses
+        #else
+        return false
+        #endif
+    }
+
     func tryLock() throws(FileError) -> Bool {
         // Go's bbolt takes the one kind of lock, Go's write-ahead log the other; they don't see each other.
         if retrying({ flock(open, LOCK_EX | LOCK_NB) }) != 0 {
@@ -103,6 +114,14 @@ final class POSIXFile: File {
 
     /// Linux's F_OFD_SETLK, the same on all its architectures; the C library's headers hide it from Swift.
     private static let setOpenFileLock: Int32 = 37
+
+    #if arch(arm64) || arch(arm) || arch(powerpc64le)
+    /// Linux's O_DIRECT on this architecture; the C library's headers hide it from Swift.
+    private static let direct: Int32 = 0o200000
+    #else
+    /// Linux's O_DIRECT; the C library's headers hide it from Swift.
+    private static let direct: Int32 = 0o40000
+    #endif
 
     /// Sets or clears the record lock on the whole file that belongs to this open file, not to the process.
     private func setRecordLock(_ type: Int32) -> Bool {
@@ -141,4 +160,9 @@ final class POSIXFile: File {
         let previous = descriptor.exchange(-1, ordering: .relaxed)
         if previous >= 0 { _ = Glibc.close(previous) }
     }
+}
+
+extension FileError {
+    /// The system could not do with the arguments: here, direct writes of the wrong shape.
+    var isInvalidArgument: Bool { number == EINVAL }
 }

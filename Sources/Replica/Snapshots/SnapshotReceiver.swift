@@ -12,11 +12,10 @@ package struct SnapshotReceiver: ~Copyable {
     private let temporary: String
     private let file: any File
     private let index: LogIndex
-    /// Written back this often, so that each sync is short: members on the same disk, and their logs, wait for it.
-    private static let syncIntervalBytes: UInt64 = 4 << 20
-    private var syncedBytes: UInt64 = 0
-    /// What has been written so far.
-    package private(set) var sizeBytes: UInt64 = 0
+    private var writer: SequentialWriter
+
+    /// What has come so far.
+    package var sizeBytes: UInt64 { writer.sizeBytes }
 
     /// - Parameters:
     ///   - directory: the member's snapshot directory.
@@ -27,21 +26,17 @@ package struct SnapshotReceiver: ~Copyable {
         temporary = files.temporaryPath(number: number)
         self.index = index
         file = try fileSystem.open(temporary, .createOrTruncate)
+        writer = SequentialWriter(file)
     }
 
     package mutating func append(_ bytes: Bytes) throws(FileError) {
-        try file.write(bytes, at: sizeBytes)
-        sizeBytes += UInt64(bytes.count)
-        if sizeBytes - syncedBytes >= Self.syncIntervalBytes {
-            try file.synchronizeData()
-            syncedBytes = sizeBytes
-        }
+        try writer.append(bytes)
     }
 
     /// Makes the database durable under its name.
     package consuming func finish() throws(FileError) {
         defer { file.close() }
-        try file.synchronizeData()
+        try writer.finish()
         try files.installDatabase(from: temporary, index: index)
     }
 
