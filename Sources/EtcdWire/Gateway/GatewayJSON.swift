@@ -22,6 +22,7 @@ package enum GatewayJSON {
     /// The request in the body of a call that takes one message. As in Go an empty body is an empty request, and what
     /// follows the first value is not looked at.
     package static func request(body: Bytes, of rpc: RPC) throws(EtcdError) -> Bytes {
+        if let shape = rpc.plainShapes.request, let message = PlainJSONReader.message(body, shape) { return message }
         var scanner = JSONScanner(body)
         let value: Bytes?
         do throws(JSONScanError) {
@@ -30,11 +31,17 @@ package enum GatewayJSON {
             throw failure(error)
         }
         guard let value else { return Bytes() }
-        return try request(value: value, of: rpc)
+        return try generalRequest(value: value, of: rpc)
     }
 
     /// The request in one JSON value, such as `JSONScanner` cuts from a stream's body.
     package static func request(value: Bytes, of rpc: RPC) throws(EtcdError) -> Bytes {
+        if let shape = rpc.plainShapes.request, let message = PlainJSONReader.message(value, shape) { return message }
+        return try generalRequest(value: value, of: rpc)
+    }
+
+    /// By way of the generated messages.
+    package static func generalRequest(value: Bytes, of rpc: RPC) throws(EtcdError) -> Bytes {
         let type = rpc.definition.request
         do {
             return try type.init(jsonUTF8Bytes: value.array, options: decoding).encodedBytes()
@@ -53,6 +60,12 @@ package enum GatewayJSON {
 
     /// The response's JSON.
     package static func response(_ message: Bytes, of rpc: RPC) throws(EtcdError) -> Bytes {
+        if let shape = rpc.plainShapes.response, let json = PlainJSONWriter.json(message, shape) { return json }
+        return try generalResponse(message, of: rpc)
+    }
+
+    /// By way of the generated messages.
+    package static func generalResponse(_ message: Bytes, of rpc: RPC) throws(EtcdError) -> Bytes {
         do {
             let array: [UInt8] = try rpc.definition.response.init(decoding: message).jsonUTF8Bytes(options: encoding)
             return Bytes(array)
