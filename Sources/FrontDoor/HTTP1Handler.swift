@@ -6,19 +6,29 @@ import HTTP2
 import NIOCore
 import NIOHTTP1
 
-final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler {
+final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
     private let frontDoor: FrontDoor
     private let router: HTTPRouter
     private let guardian: SlowRequestGuard
-    private var head: HTTPRequestHead?
+    private var request: HTTPRequest?
+    private var responder: HTTP1Responder?
     private var body = ByteBuffer()
     private var isTooLarge = false
     /// The gateway's stream that the present request's body belongs to.
     private var stream: GatewayStream?
     private static let bodyBytesMax = 16 << 20
+
+    /// What has come of later requests while one is being answered, and whether more is to be read when that is over.
+    private var waiting: [HTTPServerRequestPart] = []
+    private var isReadHeld = false
+    private var isAnswering = false
+    private var isTakingWaiting = false
+    /// Below NIO's encoder: whole answers are written there, in one piece.
+    var raw: ChannelHandlerContext?
 
     init(_ frontDoor: FrontDoor, _ router: HTTPRouter, _ guardian: SlowRequestGuard) {
         self.frontDoor = frontDoor
@@ -26,8 +36,23 @@ final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler {
         self.guardian = guardian
     }
 
+    func handlerRemoved(context: ChannelHandlerContext) {
+        raw = nil
+        waiting = []
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
+        let part = unwrapInboundIn(data)
+        if isAnswering || !waiting.isEmpty { waiting.append(part) } else { take(part, context) }
+    }
+
+    /// Nothing is read while there is something that waits.
+    func read(context: ChannelHandlerContext) {
+        if waiting.isEmpty { context.read() } else { isReadHeld = true }
+    }
+
+    private func take(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
+        switch part {
         case .head(let head): begin(head, context)
         case .body(var part):
             if let stream {
@@ -35,40 +60,68 @@ final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler {
                 stream.receive(Bytes(Array(part.readableBytesView)))
             } else if body.readableBytes + part.readableBytes > Self.bodyBytesMax {
                 isTooLarge = true
+            } else if body.readableBytes == 0 {
+                body = part
             } else {
                 body.writeBuffer(&part)
             }
-        case .end: end(context)
+        case .end: end()
         }
     }
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        self.head = head
+        let request = HTTPRequest(head)
+        let responder = HTTP1Responder(context, head, raw) { [unowned self] in answered(context) }
+        (self.request, self.responder) = (request, responder)
         body.clear()
         isTooLarge = false
-        stream = router.openStream(HTTPRequest(head), HTTP1Responder(context, head))
+        stream = router.openStream(request, responder)
         guard stream != nil else { return }
         // Its body may take as long as the client likes.
         guardian.requestArrived()
         frontDoor.messages &+= 1
     }
 
-    private func end(_ context: ChannelHandlerContext) {
-        guard let head else { return }
-        self.head = nil
+    private func end() {
+        guard var request, let responder else { return }
+        self.request = nil
+        self.responder = nil
         guardian.requestArrived()
+        isAnswering = !responder.isEnded
         if let stream {
             self.stream = nil
             frontDoor.burstBegins()
             return stream.requestsEnded()
         }
-        let responder = HTTP1Responder(context, head)
         if isTooLarge { return responder.text(413, "request body too large\n") }
-        let request = HTTPRequest(head, body: Bytes(Array(body.readableBytesView)))
-        body.clear()
+        request.body = Bytes(Array(body.readableBytesView))
+        body = ByteBuffer()
         frontDoor.burstBegins()
         frontDoor.messages &+= 1
         router.handle(request, responder)
+    }
+
+    /// The present request's answer is written: on to the next one.
+    private func answered(_ context: ChannelHandlerContext) {
+        isAnswering = false
+        guard !waiting.isEmpty, !isTakingWaiting else { return }
+        isTakingWaiting = true
+        // Not within the answer, whose caller is not done.
+        context.eventLoop.assumeIsolated().execute { self.takeWaiting(context) }
+    }
+
+    private func takeWaiting(_ context: ChannelHandlerContext) {
+        isTakingWaiting = false
+        var taken = 0
+        while taken < waiting.count, !isAnswering {
+            take(waiting[taken], context)
+            taken += 1
+        }
+        waiting.removeFirst(min(taken, waiting.count))
+        frontDoor.burstEnded()
+        guard waiting.isEmpty, isReadHeld else { return }
+        isReadHeld = false
+        context.read()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -94,19 +147,55 @@ final class HTTP1Responder: HTTPResponder {
     private let channel: any Channel
     private let head: HTTPRequestHead
     private let unsent: UnsentBytes
-    private var isEnded = false
+    /// Where bytes go out as they are.
+    private let raw: ChannelHandlerContext?
+    private let whenEnded: () -> Void
+    private(set) var isEnded = false
     private var closeCallback: (() -> Void)?
 
-    init(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
+    /// - Parameter whenEnded: called once, when the whole answer is written.
+    init(
+        _ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ raw: ChannelHandlerContext?, whenEnded: @escaping () -> Void
+    ) {
         channel = context.channel
         unsent = UnsentBytes(context.channel)
         self.head = head
+        self.raw = raw
+        self.whenEnded = whenEnded
     }
 
     var queuedBytes: Int { unsent.count }
     func whenWritable(_ body: @escaping () -> Void) { unsent.whenWritable(body) }
 
     var isOpen: Bool { !isEnded && channel.isActive }
+
+    func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
+        guard let raw, head.version == .http1_1, head.isKeepAlive else {
+            start(status: status, fields + [("content-length", String(body.count))])
+            if !body.isEmpty { write(body) }
+            return end()
+        }
+        guard isOpen else { return finish() }
+        var buffer = channel.allocator.buffer(capacity: 256 + body.count)
+        let status = HTTPResponseStatus(statusCode: status)
+        buffer.writeStaticString("HTTP/1.1 ")
+        buffer.writeString(String(status.code))
+        buffer.writeStaticString(" ")
+        buffer.writeString(status.reasonPhrase)
+        buffer.writeStaticString("\r\n")
+        for (name, value) in fields {
+            buffer.writeString(name)
+            buffer.writeStaticString(": ")
+            buffer.writeString(value)
+            buffer.writeStaticString("\r\n")
+        }
+        buffer.writeStaticString("content-length: ")
+        buffer.writeString(String(body.count))
+        buffer.writeStaticString("\r\n\r\n")
+        if head.method != .HEAD { body.withUnsafeBytes { _ = buffer.writeBytes($0) } }
+        raw.writeAndFlush(NIOAny(buffer), promise: nil)
+        finish()
+    }
 
     func start(status: Int, _ fields: [(String, String)]) {
         var headers = HTTPHeaders(fields)
@@ -137,15 +226,21 @@ final class HTTP1Responder: HTTPResponder {
 
     func end() {
         guard !isEnded else { return }
-        isEnded = true
-        closeCallback = nil
-        unsent.forget()
         if head.isKeepAlive {
             channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
         } else {
             let channel = channel
             channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in channel.close(promise: nil) }
         }
+        finish()
+    }
+
+    private func finish() {
+        guard !isEnded else { return }
+        isEnded = true
+        closeCallback = nil
+        unsent.forget()
+        whenEnded()
     }
 }
 

@@ -11,14 +11,24 @@ import StateMachine
 
 struct HTTPRequest {
     var method: String
-    var uri: String
-    var host: String
+    let uri: String
+    let host: String
     var fields: [(name: String, value: String)]
     var body: Bytes
+    /// Without the query.
+    let path: String
 
-    subscript(name: String) -> String? { fields.first { $0.name.lowercased() == name }?.value }
+    init(method: String, uri: String, host: String, fields: [(name: String, value: String)], body: Bytes) {
+        self.method = method
+        self.uri = uri
+        self.host = host
+        self.fields = fields
+        self.body = body
+        path = uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[..<$0]) } ?? uri
+    }
 
-    var path: String { String(uri.prefix { $0 != "?" }) }
+    /// - Parameter name: in lower case.
+    subscript(name: String) -> String? { fields.first { isSameFieldName($0.name, name) }?.value }
 
     /// The values of a parameter in the query.
     func query(_ name: String) -> [String] {
@@ -31,12 +41,21 @@ struct HTTPRequest {
     }
 }
 
+/// Whether a field's name is this one, in whatever case.
+/// - Parameter wanted: in lower case.
+private func isSameFieldName(_ name: String, _ wanted: String) -> Bool {
+    guard name.utf8.count == wanted.utf8.count else { return false }
+    return zip(name.utf8, wanted.utf8).allSatisfy { $0 == $1 || ($0 | 0x20 == $1 && $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z")) }
+}
+
 /// Where an answer goes.
 protocol HTTPResponder: AnyObject {
     var isOpen: Bool { get }
     func start(status: Int, _ fields: [(String, String)])
     func write(_ bytes: Bytes)
     func end()
+    /// A whole answer, of known length.
+    func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes)
     /// What was written and the client's connection has not taken yet.
     var queuedBytes: Int { get }
     /// Runs `body` once when the queue has drained; never if the client goes away before.

@@ -69,15 +69,22 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         let router = HTTPRouter(frontDoor, traffic)
         let guardian = SlowRequestGuard()
         let handler = HTTP1Handler(frontDoor, router, guardian)
-        let bound = NIOLoopBound(handler, eventLoop: context.eventLoop)
+        let bound = NIOLoopBound((handler, guardian), eventLoop: context.eventLoop)
         try pipeline.addHandler(guardian, position: .last)
+        // The handler itself answers one request after the other: NIO's assistance stops and starts reading around each.
         try pipeline.configureHTTPServerPipeline(
             position: .last,
+            withPipeliningAssistance: false,
             withServerUpgrade: (
                 upgraders: [WebSocketConnection.upgrader(frontDoor, router, context.eventLoop)],
-                completionHandler: { context in context.pipeline.syncOperations.removeHandler(bound.value, promise: nil) }
+                completionHandler: { context in
+                    // What is no HTTP any more may take as long as it likes.
+                    context.pipeline.syncOperations.removeHandler(bound.value.0, promise: nil)
+                    context.pipeline.syncOperations.removeHandler(bound.value.1, promise: nil)
+                }
             ),
             withErrorHandling: true)
         try pipeline.addHandler(handler, position: .last)
+        handler.raw = try pipeline.context(handler: guardian)
     }
 }

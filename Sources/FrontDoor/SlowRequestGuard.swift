@@ -3,27 +3,40 @@
 
 import NIOCore
 
-final class SlowRequestGuard: ChannelInboundHandler {
+final class SlowRequestGuard: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
     /// From a request's first byte to its last.
     private static let requestTimeout = TimeAmount.minutes(5)
 
-    private var timeout: Scheduled<Void>?
+    /// Since when a request is coming in; nil while none is.
+    private var begun: NIODeadline?
+    /// One for many requests: it looks whether the present one is late, and comes again when that one would be.
+    private var timer: Scheduled<Void>?
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if timeout == nil {
-            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-            timeout = context.eventLoop.scheduleTask(in: Self.requestTimeout) { bound.value.close(promise: nil) }
+        if begun == nil {
+            begun = context.eventLoop.now
+            if timer == nil { startTimer(context, Self.requestTimeout) }
         }
         context.fireChannelRead(data)
     }
 
-    /// The request is there, or need not end.
-    func requestArrived() {
-        timeout?.cancel()
-        timeout = nil
+    private func startTimer(_ context: ChannelHandlerContext, _ delay: TimeAmount) {
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
+            self.timer = nil
+            guard let begun = self.begun else { return }
+            let left = begun + Self.requestTimeout - context.eventLoop.now
+            if left <= .zero { context.close(promise: nil) } else { self.startTimer(context, left) }
+        }
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { requestArrived() }
+    /// The request is there, or need not end.
+    func requestArrived() { begun = nil }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        begun = nil
+        timer?.cancel()
+        timer = nil
+    }
 }

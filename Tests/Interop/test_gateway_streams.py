@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 
 import grpc
@@ -264,3 +265,46 @@ def test_a_socket_of_the_file_system(tmp_path):
                 assert b" 200 " in answer.splitlines()[0] and b'"health":"true"' in answer
                 body = member.post("/v3/kv/range", {"key": b64("k")})[1]
                 assert body["kvs"][0]["value"] == b64(str(turn))
+
+
+def test_requests_sent_together_are_answered_in_order(either):
+    """Pipelined, of every kind: quick and slow ones, calls that fail, one without a body, and a large one."""
+    post = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{}"
+
+    def call(path, **body):
+        text = json.dumps(body)
+        return post.format(path, len(text), text)
+
+    requests, expected = [], []
+    for number in range(300):
+        value = b64(f"{number}" * (20_000 if number == 7 else 1))
+        requests.append(call("/v3/kv/put", key=b64("k"), value=value))
+        expected.append((200, b'"revision"'))
+        requests.append(call("/v3/kv/range", key=b64("k"), serializable=True))
+        expected.append((200, value.encode()))
+        if number % 50 == 0:
+            requests.append("GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            expected.append((200, b"etcdserver"))
+            requests.append(call("/v3/lease/revoke", ID="77"))
+            expected.append((404, b"requested lease not found"))
+            requests.append(call("/nothing"))
+            expected.append((404, b""))
+    with socket.create_connection(("127.0.0.1", either.client), timeout=30) as connection:
+        sender = threading.Thread(target=connection.sendall, args=("".join(requests).encode(),))
+        sender.start()
+        reader = connection.makefile("rb")
+        for status, part in expected:
+            got, body = read_answer(reader)
+            assert got == status and part in body
+        sender.join()
+
+
+def read_answer(reader):
+    """The status and the body of an answer whose length is known."""
+    status = int(reader.readline().split()[1])
+    size = 0
+    while (line := reader.readline()) != b"\r\n":
+        name, value = line.split(b":", 1)
+        if name.lower() == b"content-length":
+            size = int(value)
+    return status, reader.read(size)
