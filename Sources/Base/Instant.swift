@@ -16,6 +16,11 @@ package struct Instant: Sendable, Hashable, Comparable {
         Instant(nanoseconds: UInt64(Int64(left.nanoseconds) + right.wholeNanoseconds))
     }
 
+    /// Cheaper than adding a `Duration`, which is 128 bits wide.
+    package func advanced(bySeconds seconds: Int64) -> Instant {
+        Instant(nanoseconds: UInt64(Int64(nanoseconds) + seconds * 1_000_000_000))
+    }
+
     package static func - (left: Instant, right: Instant) -> Duration {
         .nanoseconds(Int64(left.nanoseconds) - Int64(right.nanoseconds))
     }

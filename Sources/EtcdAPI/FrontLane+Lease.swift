@@ -90,13 +90,19 @@ extension FrontLane {
         } catch {
             return sink.finish(error)
         }
+        if let ttl = renewAtOnce(query.id) { return sink.send(renewed(query.id, ttl: ttl)) }
         renew(query.id, deadline: now + settings.requestTimeout, while: { sink.isOpen }) { [self] outcome in
             switch outcome {
-            case .success(let ttl):
-                sink.send(message(member.view.latestRevision, LeaseTime.renewed(query.id, ttl: ttl)))
+            case .success(let ttl): sink.send(renewed(query.id, ttl: ttl))
             case .failure(let error): sink.finish(error)
             }
         }
+    }
+
+    private func renewed(_ id: LeaseID, ttl: Int64) -> Bytes {
+        var writer = message(member.latestRevision, term: member.raftStatus.term, room: 24)
+        LeaseTime.writeRenewed(id, ttl: ttl, into: &writer)
+        return writer.bytes
     }
 
     /// Starts a lease's time anew, here or at the leader.

@@ -22,7 +22,7 @@ extension FrontLane {
     /// - Parameter body: is told whether it does; runs in this call if that is known.
     func ensureLeadership(_ body: @escaping (Bool) -> Void) {
         guard isLeader else { return body(false) }
-        if let proven = leadershipProvenAt, now - proven < settings.electionTimeout / 2 { return body(true) }
+        if isLeadershipFresh { return body(true) }
         leadershipQuestions.append(body)
         guard leadershipQuestions.count == 1 else { return }
         let asked = now
@@ -35,6 +35,28 @@ extension FrontLane {
             let questions = leadershipQuestions
             leadershipQuestions = []
             for question in questions { question(leads) }
+        }
+    }
+
+    /// Whether a quorum has confirmed the leadership so lately that nobody else can have been elected.
+    private var isLeadershipFresh: Bool {
+        guard let proven = leadershipProvenAt else { return false }
+        return now.nanoseconds &- proven.nanoseconds < leadershipFreshNanoseconds
+    }
+
+    /// The renewal as it nearly always goes, with nothing to wait for.
+    /// - Returns: the seconds the lease has; nil where more is to be done than that.
+    func renewAtOnce(_ id: LeaseID) -> Int64? {
+        guard isLeadershipFresh else { return nil }
+        let status = member.raftStatus
+        guard status.lead == settings.memberID, status.role == .leader, member.appliedIndex >= status.commit else { return nil }
+        do throws(LeaseError) {
+            let renewal = try member.renewLease(id)
+            guard !renewal.hasCheckpoint else { return nil }
+            tally.keepAlives += 1
+            return renewal.ttl
+        } catch {
+            return nil
         }
     }
 

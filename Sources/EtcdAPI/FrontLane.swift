@@ -25,6 +25,8 @@ package protocol MemberState: AnyObject {
     var moment: MemberMoment { get }
     var raftStatus: RaftBasicStatus { get }
     var appliedIndex: UInt64 { get }
+    /// The store's, without a view of it.
+    var latestRevision: Int64 { get }
     var membership: Membership { get }
     var alarms: AlarmSet { get }
     var storageVersion: SemanticVersion? { get }
@@ -244,6 +246,8 @@ package final class FrontLane {
     package private(set) var isStopped = false
     private let headerPrefix: [UInt8]
     private let requestTimeoutNanoseconds: UInt64
+    /// How long after a quorum's word nobody else can have been elected, with half of it to spare.
+    let leadershipFreshNanoseconds: UInt64
     var tally = FrontTally()
     package private(set) lazy var watches = WatchHub(self)
     /// Asks for a turn; for what happens outside of one.
@@ -275,6 +279,7 @@ package final class FrontLane {
         // As etcd's: 16 bits of the member, 40 of the start's time, 8 that count.
         nextRequest = (settings.memberID & 0xffff) << 48 | (settings.startMilliseconds & 0xff_ffff_ffff) << 8
         requestTimeoutNanoseconds = UInt64(max(0, settings.requestTimeout.wholeNanoseconds))
+        leadershipFreshNanoseconds = UInt64(max(0, (settings.electionTimeout / 2).wholeNanoseconds))
         headerPrefix = ResponseHeader(clusterID: settings.clusterID, memberID: settings.memberID).encoded().array
     }
 

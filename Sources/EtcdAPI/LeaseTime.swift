@@ -78,9 +78,13 @@ package struct LeaseTime {
     /// The fields behind the header of a keepalive's answer.
     package static func renewed(_ id: LeaseID, ttl: Int64) -> Bytes {
         var writer = WireWriter()
+        writeRenewed(id, ttl: ttl, into: &writer)
+        return writer.bytes
+    }
+
+    static func writeRenewed(_ id: LeaseID, ttl: Int64, into writer: inout WireWriter) {
         writer.field(2, id)
         writer.field(3, ttl)
-        return writer.bytes
     }
 
     static func unknown(_ id: LeaseID) -> Bytes {

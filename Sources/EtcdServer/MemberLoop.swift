@@ -529,6 +529,7 @@ extension MemberLoop: MemberState {
     }
     var raftStatus: RaftBasicStatus { replica.consensus.status }
     var appliedIndex: UInt64 { replica.apply.appliedIndex }
+    var latestRevision: Int64 { replica.apply.state.latestRevision }
     var membership: Membership { replica.apply.state.membership }
     var alarms: AlarmSet { replica.apply.state.alarms }
     var storageVersion: SemanticVersion? { replica.apply.state.storageVersion }

@@ -112,12 +112,15 @@ package struct Lessor: Sendable {
     /// - Returns: the seconds the lease has from now on.
     package mutating func renew(_ id: LeaseID, now: Instant) throws(LeaseError) -> Int64 {
         guard isPrimary else { throw .notPrimary }
-        guard var lease = leases[id] else { throw .notFound }
+        guard let place = leases.index(forKey: id) else { throw .notFound }
+        let (oldExpiry, ttl) = (leases.values[place].expiry, leases.values[place].grantedTTL)
         // Already expired, its revocation on the way: a client must not be told otherwise.
-        if let expiry = lease.expiry, expiry <= now { throw .notFound }
-        schedule(&lease, at: now + .seconds(lease.grantedTTL))
-        leases[id] = lease
-        return lease.grantedTTL
+        if let oldExpiry, oldExpiry <= now { throw .notFound }
+        let expiry = now.advanced(bySeconds: ttl)
+        leases.values[place].expiry = expiry
+        // A queued lease is found at its old deadline and put back then: renewing costs no queue work.
+        if oldExpiry == nil { deadlines.insert(expiry, id) }
+        return ttl
     }
 
     /// Whole seconds left, which may be negative once expired; nil without a lease, its grant without a deadline.
@@ -150,7 +153,6 @@ package struct Lessor: Sendable {
     private mutating func schedule(_ lease: inout Lease, at expiry: Instant) {
         let wasQueued = lease.expiry != nil
         lease.expiry = expiry
-        // A queued lease is found at its old deadline and put back then: renewing costs no queue work.
         if !wasQueued { deadlines.insert(expiry, lease.id) }
     }
 

@@ -54,6 +54,7 @@ package struct StateMachine: ~Copyable {
     package var appliedIndex: LogIndex { backend.consistentIndex }
 
     package var view: StoreView { store.momentaryView(backend) }
+    package var latestRevision: Int64 { store.currentRevision }
 
     /// - Parameters:
     ///   - wantsReply: false on members that did not propose the request: reads inside transactions are then skipped.

@@ -48,6 +48,7 @@ final class SimulatedFront: MemberState {
     var raftStatus: RaftBasicStatus { alive(member.replica?.consensus.status) }
     var fullRaftStatus: RaftStatus { alive(member.replica?.consensus.fullStatus) }
     var appliedIndex: UInt64 { alive(member.replica?.apply.appliedIndex) }
+    var latestRevision: Int64 { alive(member.replica?.apply.state.latestRevision) }
     var membership: Membership { alive(member.replica?.apply.state.membership) }
     var alarms: AlarmSet { alive(member.replica?.apply.state.alarms) }
     var storageVersion: SemanticVersion? { member.replica?.apply.state.storageVersion }
