@@ -300,11 +300,19 @@ def test_requests_sent_together_are_answered_in_order(either):
 
 
 def read_answer(reader):
-    """The status and the body of an answer whose length is known."""
+    """The status and the body of an answer."""
     status = int(reader.readline().split()[1])
-    size = 0
+    size, is_chunked = 0, False
     while (line := reader.readline()) != b"\r\n":
         name, value = line.split(b":", 1)
         if name.lower() == b"content-length":
             size = int(value)
-    return status, reader.read(size)
+        is_chunked |= name.lower() == b"transfer-encoding"
+    if not is_chunked:
+        return status, reader.read(size)
+    body = b""
+    while size := int(reader.readline(), 16):
+        body += reader.read(size)
+        reader.readline()
+    reader.readline()
+    return status, body
