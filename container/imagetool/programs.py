@@ -62,6 +62,8 @@ def flags():
         "-c", "release", "--static-swift-stdlib", "--disable-local-rpath", "--scratch-path", str(SCRATCH),
         # Nothing of the place of the build, no debugging information.
         *swiftc("-gnone", "-file-prefix-map", mapping), *clang("-g0", f"-ffile-prefix-map={mapping}"),
+        # Overlapping access is looked for in the tests, which are built without this.
+        *swiftc("-enforce-exclusivity=unchecked"),
         # What nothing calls is left out, what is the same is there once, and no name is kept for others to find.
         *swiftc("-Xfrontend", "-function-sections"), *clang("-ffunction-sections", "-fdata-sections"),
         *swiftc("-use-ld=lld"),

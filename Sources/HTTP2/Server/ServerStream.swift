@@ -71,9 +71,7 @@ package final class ServerStream {
     package func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
         guard isOpen else { return }
         startIfNeeded()
-        outgoing.append(first, messageSize: first.count + second.count + third.count)
-        outgoing.append(second)
-        outgoing.append(third)
+        outgoing.append(first, second, third)
         noteQueued()
     }
 
