@@ -154,8 +154,8 @@ struct WatchTests {
 
     @Test("a slow reader holds the member back, and loses nothing")
     func backPressure() async throws {
-        // A quarter of a gigabyte: more than the system's buffers and the windows of HTTP/2 hold, wherever this runs.
-        let total = 4000
+        // A third of a gigabyte: more than the system's buffers and the windows of HTTP/2 hold, wherever this runs.
+        let total = 6000
         let value = Data(repeating: 0x78, count: 64 << 10)
         let sent = Tally()
         let member = try await ScriptedMember.start([
