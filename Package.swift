@@ -114,7 +114,8 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "ServiceLookup", "TransportSecurity", "ServerConfiguration", "ServerLog",
          "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
     ),
-    room("EtcdProgram", ["CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads"]),
+    .systemLibrary(name: "CAllocator"),
+    room("EtcdProgram", ["CAllocator", "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads"]),
     // Layer 12
     program("EtcdctlMain", ["CommandLineKit", "Control"]),
     program("EtcdutlMain", ["Utility"]),

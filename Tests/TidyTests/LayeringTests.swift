@@ -108,11 +108,12 @@ struct LayeringTests {
             ]
         ),
         "EtcdutlMain": (12, ["Utility", "Glibc", "Musl"]),
+        "CAllocator": (11, []),
         "EtcdProgram": (
             11,
             [
-                "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads", "FoundationEssentials", "Dispatch",
-                "Synchronization", "Glibc", "Musl",
+                "CAllocator", "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads",
+                "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
         "EtcdMain": (12, ["EtcdProgram"]),
