@@ -54,7 +54,7 @@ extension EtcdServer {
     private static func prepare(
         _ channel: any Channel, _ door: FrontDoor, _ tls: ServerTLS?, _ traffic: PortTraffic, _ logger: ServerLogger
     ) throws {
-        let sniffer = ProtocolSniffer(door, traffic: traffic)
+        let sniffer = ProtocolSniffer(door, traffic: traffic, isSecure: tls != nil)
         if let tls {
             let remote = channel.remoteAddress.map(Self.describe) ?? ""
             try tls.secure(

@@ -476,6 +476,7 @@ extension FrontDoorSettings {
                 keepaliveTimeout: TimeAmount(requests.keepAliveTimeout)),
             servesGateway: requests.enableGRPCGateway, corsOrigins: Set(configuration.security.cors),
             hostNames: Set(configuration.security.hostWhitelist))
+        trustsCertificates = configuration.security.client.clientCertAuth
         commandLine = CommandLine.arguments
         openFilesMax = UInt64(OpenFiles.limit ?? 0)
     }

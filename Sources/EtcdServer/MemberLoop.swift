@@ -202,6 +202,11 @@ final class MemberLoop {
         door.requestsArrived = { [unowned self] in scheduleTurn() }
         // A turn ends with writing all there is to write.
         door.outputArrived = { [unowned self] in if !isInTurn || isFlushing { scheduleTurn() } }
+        let date = HTTPDate()
+        door.date = { date.now }
+        door.hostRefused = { [logger] host in
+            logger.warn("rejecting HTTP request to prevent DNS rebinding attacks", [.string("host", host)])
+        }
         watchSlowRequests()
         replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
         startTimers()

@@ -13,6 +13,8 @@ package struct FrontDoorSettings: Sendable {
     package var corsOrigins: Set<String>
     /// Host names that plain HTTP may be addressed to; "*" for all.
     package var hostNames: Set<String>
+    /// Whether a client is who its certificate names.
+    package var trustsCertificates = false
     /// For the page of variables.
     package var commandLine: [String] = []
     /// For the page of variables.
@@ -41,6 +43,10 @@ package final class FrontDoor {
     package var requestsArrived: () -> Void = {}
     /// Called when there is something to write, the first since `flush`.
     package var outputArrived: () -> Void = {}
+    /// The time as HTTP writes it; empty for none.
+    package var date: () -> String = { "" }
+    /// Told the name of a host that plain HTTP may not be addressed to.
+    package var hostRefused: (String) -> Void = { _ in }
     private var connections: [ObjectIdentifier: HTTP2ServerHandler] = [:]
     private var dirty: [HTTP2ServerHandler] = []
     private let output = OutputBuffer()
@@ -68,11 +74,8 @@ package final class FrontDoor {
         if lane.hasRequests { requestsArrived() }
     }
 
-    /// - Parameter certificateName: the common name of the client's verified certificate.
-    func makeHTTP2Handler(
-        certificateName: String? = nil, remote: SocketAddress? = nil, traffic: PortTraffic
-    ) -> HTTP2ServerHandler {
-        let application = GRPCApplication(self, certificateName: certificateName, remote: remote, traffic: traffic)
+    func makeHTTP2Handler(_ origin: HTTPOrigin, remote: SocketAddress?) -> HTTP2ServerHandler {
+        let application = GRPCApplication(self, origin, remote: remote)
         let handler = HTTP2ServerHandler(
             application: application, settings: settings.http2, output: output, backlog: backlog)
         // Lets go when the connection ends, as the application does.

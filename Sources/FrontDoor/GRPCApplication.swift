@@ -8,8 +8,8 @@ import NIOCore
 
 final class GRPCApplication: HTTP2ServerApplication {
     private let frontDoor: FrontDoor
-    private let certificateName: String?
-    private let traffic: PortTraffic
+    private let origin: HTTPOrigin
+    private var traffic: PortTraffic { origin.traffic }
     private let remote: SocketAddress?
     /// The connection's handler, which owns this.
     var connection: ObjectIdentifier?
@@ -23,11 +23,10 @@ final class GRPCApplication: HTTP2ServerApplication {
         let client: CallStatistics.Client
     }
 
-    init(_ frontDoor: FrontDoor, certificateName: String?, remote: SocketAddress?, traffic: PortTraffic) {
+    init(_ frontDoor: FrontDoor, _ origin: HTTPOrigin, remote: SocketAddress?) {
         self.frontDoor = frontDoor
         self.remote = remote
-        self.certificateName = certificateName
-        self.traffic = traffic
+        self.origin = origin
     }
 
     func started(_ stream: ServerStream) {
@@ -37,7 +36,7 @@ final class GRPCApplication: HTTP2ServerApplication {
                 status: 404, headers: [("content-type", "text/plain; charset=utf-8")], body: Bytes("404 page not found\n"))
         }
         guard let rpc = RPC(path: stream.head.path) else { return refuse(stream) }
-        var metadata = CallMetadata(certificateName: certificateName)
+        var metadata = CallMetadata(certificateName: origin.certificateName)
         var clientVersion: String?
         for (name, value) in stream.head.fields {
             switch name {
@@ -129,7 +128,7 @@ final class GRPCApplication: HTTP2ServerApplication {
             method: head.method, uri: head.path, host: head.authority, fields: head.fields, body: body)
         let responder = StreamResponder(stream)
         stream.context = responder
-        HTTPRouter(frontDoor, traffic).handle(request, responder)
+        HTTPRouter(frontDoor, origin).handle(request, responder)
     }
 
     func burstEnded() {

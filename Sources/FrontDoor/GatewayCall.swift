@@ -8,7 +8,6 @@ import EtcdWire
 final class GatewayCall: ReplySink {
     private let rpc: RPC
     private let responder: any HTTPResponder
-    private let cors: [(String, String)]
     private var message: Bytes?
     private var isStreaming = false
     private var isDone = false
@@ -17,28 +16,26 @@ final class GatewayCall: ReplySink {
     private var isEnding = false
     private var reports: (reports: CallReports, request: Bytes, begun: Instant)?
 
-    private init(_ rpc: RPC, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
+    private init(_ rpc: RPC, _ responder: any HTTPResponder) {
         self.rpc = rpc
         self.responder = responder
-        self.cors = cors
     }
 
     static func start(
-        _ request: HTTPRequest, _ door: FrontDoor, _ responder: any HTTPResponder, _ cors: [(String, String)],
-        valueBytesMax: Int
+        _ request: HTTPRequest, _ door: FrontDoor, _ responder: any HTTPResponder, valueBytesMax: Int
     ) {
         let lane = door.lane
         guard let rpc = RPC(gatewayPath: request.path) else {
-            return fail(GatewayJSON.unknownPath, responder, cors)
+            return fail(GatewayJSON.unknownPath, responder)
         }
         guard request.method == "POST" else {
             return responder.respond(
-                501, [("content-type", "application/json")] + cors,
+                501, jsonFields,
                 GatewayJSON.errorBody(EtcdError(code: .unimplemented, message: "Method Not Allowed")))
         }
         if rpc.definition.streaming == .bidirectional {
             let stream = GatewayStream(
-                rpc, request, lane, GatewayCall(rpc, responder, cors), valueBytesMax: valueBytesMax)
+                rpc, request, lane, GatewayCall(rpc, responder), valueBytesMax: valueBytesMax)
             stream.receive(request.body)
             return stream.requestsEnded()
         }
@@ -46,26 +43,29 @@ final class GatewayCall: ReplySink {
         do throws(EtcdError) {
             message = try GatewayJSON.request(body: request.body, of: rpc)
         } catch {
-            return fail(error, responder, cors)
+            return fail(error, responder)
         }
-        let call = GatewayCall(rpc, responder, cors)
+        let call = GatewayCall(rpc, responder)
         if CallStatistics.isUnary(rpc) { call.reports = (door.reports, message, lane.now) }
         lane.call(rpc, message, CallMetadata(gateway: request), call)
     }
 
     /// A stream whose requests are still to come; nil if the request is for something else.
     static func open(
-        _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, _ cors: [(String, String)],
-        valueBytesMax: Int
+        _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, valueBytesMax: Int
     ) -> GatewayStream? {
         guard request.method == "POST", let rpc = RPC(gatewayPath: request.path), rpc.definition.streaming == .bidirectional
         else { return nil }
-        return GatewayStream(rpc, request, lane, GatewayCall(rpc, responder, cors), valueBytesMax: valueBytesMax)
+        return GatewayStream(rpc, request, lane, GatewayCall(rpc, responder), valueBytesMax: valueBytesMax)
     }
 
-    private static func fail(_ error: EtcdError, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
+    private static let jsonFields = [("Content-Type", "application/json")]
+    /// With the field that the call's own answer had behind the gateway.
+    private static let answerFields = jsonFields + [("Grpc-Metadata-Content-Type", "application/grpc")]
+
+    private static func fail(_ error: EtcdError, _ responder: any HTTPResponder) {
         responder.respond(
-            error.code.httpStatus, [("content-type", "application/json")] + cors, GatewayJSON.errorBody(error))
+            error.code.httpStatus, jsonFields, GatewayJSON.errorBody(error))
     }
 
     // MARK: Replies
@@ -112,7 +112,7 @@ final class GatewayCall: ReplySink {
     private func startStream() {
         guard !isStreaming else { return }
         isStreaming = true
-        responder.start(status: 200, [("content-type", "application/json")] + cors)
+        responder.start(status: 200, Self.answerFields)
     }
 
     func finish(_ error: EtcdError?) {
@@ -122,7 +122,7 @@ final class GatewayCall: ReplySink {
             reports.reports.note(rpc, reports.request, message, since: reports.begun, remote: nil)
         }
         if let error {
-            guard isStreaming else { return Self.fail(error, responder, cors) }
+            guard isStreaming else { return Self.fail(error, responder) }
             responder.write(GatewayJSON.streamErrorLine(error))
             return responder.end()
         }
@@ -132,9 +132,9 @@ final class GatewayCall: ReplySink {
         }
         do throws(EtcdError) {
             let body = try GatewayJSON.response(message ?? Bytes(), of: rpc)
-            responder.respond(200, [("content-type", "application/json")] + cors, body)
+            responder.respond(200, Self.answerFields, body)
         } catch {
-            Self.fail(error, responder, cors)
+            Self.fail(error, responder)
         }
     }
 }

@@ -150,6 +150,7 @@ final class HTTP1Responder: HTTPResponder {
     /// Where bytes go out as they are.
     private let raw: ChannelHandlerContext?
     private let whenEnded: () -> Void
+    var commonFields: [(String, String)] = []
     private(set) var isEnded = false
     private var closeCallback: (() -> Void)?
 
@@ -171,25 +172,27 @@ final class HTTP1Responder: HTTPResponder {
 
     func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
         guard let raw, head.version == .http1_1, head.isKeepAlive else {
-            start(status: status, fields + [("content-length", String(body.count))])
+            start(status: status, fields + [("Content-Length", String(body.count))])
             if !body.isEmpty { write(body) }
             return end()
         }
         guard isOpen else { return finish() }
-        var buffer = channel.allocator.buffer(capacity: 256 + body.count)
+        var buffer = channel.allocator.buffer(capacity: 512 + body.count)
         let status = HTTPResponseStatus(statusCode: status)
         buffer.writeStaticString("HTTP/1.1 ")
         buffer.writeString(String(status.code))
         buffer.writeStaticString(" ")
         buffer.writeString(status.reasonPhrase)
         buffer.writeStaticString("\r\n")
-        for (name, value) in fields {
-            buffer.writeString(name)
-            buffer.writeStaticString(": ")
-            buffer.writeString(value)
-            buffer.writeStaticString("\r\n")
+        for fields in [commonFields, fields] {
+            for (name, value) in fields {
+                buffer.writeString(name)
+                buffer.writeStaticString(": ")
+                buffer.writeString(value)
+                buffer.writeStaticString("\r\n")
+            }
         }
-        buffer.writeStaticString("content-length: ")
+        buffer.writeStaticString("Content-Length: ")
         buffer.writeString(String(body.count))
         buffer.writeStaticString("\r\n\r\n")
         if head.method != .HEAD { body.withUnsafeBytes { _ = buffer.writeBytes($0) } }
@@ -198,8 +201,8 @@ final class HTTP1Responder: HTTPResponder {
     }
 
     func start(status: Int, _ fields: [(String, String)]) {
-        var headers = HTTPHeaders(fields)
-        if !head.isKeepAlive { headers.replaceOrAdd(name: "connection", value: "close") }
+        var headers = HTTPHeaders(commonFields + fields)
+        if !head.isKeepAlive { headers.replaceOrAdd(name: "Connection", value: "close") }
         let response = HTTPResponseHead(version: head.version, status: HTTPResponseStatus(statusCode: status), headers: headers)
         channel.write(HTTPServerResponsePart.head(response), promise: nil)
     }
@@ -249,6 +252,7 @@ final class StreamResponder: HTTPResponder {
     private let stream: ServerStream
 
     private var closeCallback: (() -> Void)?
+    var commonFields: [(String, String)] = []
 
     init(_ stream: ServerStream) {
         self.stream = stream
@@ -266,7 +270,10 @@ final class StreamResponder: HTTPResponder {
     var queuedBytes: Int { stream.queuedBytes }
     func whenWritable(_ body: @escaping () -> Void) { stream.whenWritable(body) }
 
-    func start(status: Int, _ fields: [(String, String)]) { stream.startHTTP(status: status, headers: fields) }
+    func start(status: Int, _ fields: [(String, String)]) {
+        // HTTP/2 knows lower case only.
+        stream.startHTTP(status: status, headers: (commonFields + fields).map { ($0.0.lowercased(), $0.1) })
+    }
     func write(_ bytes: Bytes) { stream.sendHTTP(bytes) }
     func end() {
         closeCallback = nil

@@ -51,6 +51,8 @@ private func isSameFieldName(_ name: String, _ wanted: String) -> Bool {
 /// Where an answer goes.
 protocol HTTPResponder: AnyObject {
     var isOpen: Bool { get }
+    /// Fields of every answer.
+    var commonFields: [(String, String)] { get set }
     func start(status: Int, _ fields: [(String, String)])
     func write(_ bytes: Bytes)
     func end()
@@ -66,26 +68,35 @@ protocol HTTPResponder: AnyObject {
 
 extension HTTPResponder {
     func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
-        start(status: status, fields + [("content-length", String(body.count))])
+        start(status: status, fields + [("Content-Length", String(body.count))])
         if !body.isEmpty { write(body) }
         end()
     }
 
     func text(_ status: Int, _ body: String, _ fields: [(String, String)] = []) {
         respond(
-            status, [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")] + fields, Bytes(body))
+            status, [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")] + fields, Bytes(body))
     }
+}
+
+/// How a connection's requests come.
+struct HTTPOrigin {
+    var traffic: PortTraffic
+    var isSecure = false
+    /// The common name of the client's verified certificate.
+    var certificateName: String?
 }
 
 struct HTTPRouter {
     private let frontDoor: FrontDoor
-    private let traffic: PortTraffic
+    private let origin: HTTPOrigin
+    private var traffic: PortTraffic { origin.traffic }
     private var lane: FrontLane { frontDoor.lane }
     private var member: any MemberState { lane.memberState }
 
-    init(_ frontDoor: FrontDoor, _ traffic: PortTraffic) {
+    init(_ frontDoor: FrontDoor, _ origin: HTTPOrigin) {
         self.frontDoor = frontDoor
-        self.traffic = traffic
+        self.origin = origin
     }
 
     /// How large one request of the gateway may be: base64 and field names take about twice a message's own size.
@@ -93,30 +104,32 @@ struct HTTPRouter {
 
     /// The gateway's stream that a request begins, before its body has come; nil if it begins none.
     func openStream(_ request: HTTPRequest, _ responder: any HTTPResponder) -> GatewayStream? {
-        guard isGatewayRequest(request) else { return nil }
-        return GatewayCall.open(request, lane, responder, corsFields(request), valueBytesMax: valueBytesMax)
+        guard isGatewayRequest(request), refusal(of: request) == nil,
+            let stream = GatewayCall.open(request, lane, responder, valueBytesMax: valueBytesMax)
+        else { return nil }
+        responder.commonFields = commonFields(request)
+        return stream
     }
 
     /// Whether the gateway answers, and not a page.
     func isGatewayRequest(_ request: HTTPRequest) -> Bool {
-        traffic != .metrics && frontDoor.settings.servesGateway && isHostAllowed(request.host)
-            && Self.isGatewayPath(request.path)
+        traffic != .metrics && frontDoor.settings.servesGateway && Self.isGatewayPath(request.path)
     }
 
     private static func isGatewayPath(_ path: String) -> Bool { path.hasPrefix("/v3/") || path.hasPrefix("/v3beta/") }
 
     func handle(_ request: HTTPRequest, _ responder: any HTTPResponder) {
-        guard isHostAllowed(request.host) else {
-            return responder.text(421, "etcd: the host \(request.host) is not in --host-whitelist\n")
+        if let refusal = refusal(of: request) {
+            responder.commonFields = dateField
+            return responder.text(refusal.status, refusal.text + "\n")
         }
-        let cors = corsFields(request)
-        if request.method == "OPTIONS" { return responder.respond(200, cors, Bytes()) }
+        responder.commonFields = commonFields(request)
+        if traffic != .metrics, request.method == "OPTIONS" { return responder.respond(200, [], Bytes()) }
         switch request.path {
-        case "/version" where traffic != .metrics: version(request, responder, cors)
+        case "/version" where traffic != .metrics: version(request, responder)
         case "/health": health(request, responder)
         case "/metrics":
-            guard isGet(request, responder) else { return }
-            responder.respond(200, [("content-type", "text/plain; version=0.0.4; charset=utf-8")], Bytes(frontDoor.metrics()))
+            responder.respond(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], Bytes(frontDoor.metrics()))
         case let path where path == "/livez" || path.hasPrefix("/livez/"):
             HealthChecks(member, lane).answer(
                 request, responder, group: "livez", names: ["serializable_read"])
@@ -124,9 +137,9 @@ struct HTTPRouter {
             HealthChecks(member, lane).answer(
                 request, responder, group: "readyz",
                 names: ["data_corruption", "serializable_read", "linearizable_read", "non_learner"])
-        case "/debug/vars" where traffic != .metrics: variables(request, responder)
+        case "/debug/vars" where traffic != .metrics: variables(responder)
         case _ where isGatewayRequest(request):
-            GatewayCall.start(request, frontDoor, responder, cors, valueBytesMax: valueBytesMax)
+            GatewayCall.start(request, frontDoor, responder, valueBytesMax: valueBytesMax)
         default:
             responder.text(404, "404 page not found\n")
         }
@@ -134,40 +147,84 @@ struct HTTPRouter {
 
     // MARK: Who may ask
 
-    private func isHostAllowed(_ host: String) -> Bool {
+    /// Why a request is not even looked at; nil if it is.
+    private func refusal(of request: HTTPRequest) -> (status: Int, text: String)? {
+        if traffic == .metrics { return nil }
+        if origin.isSecure {
+            // The gateway has no way to say who a certificate names: a client that believes it is known would be nobody.
+            guard frontDoor.settings.trustsCertificates, let name = origin.certificateName, !name.isEmpty,
+                frontDoor.settings.servesGateway, Self.isGatewayPath(request.path),
+                member.isAuthEnabled
+            else { return nil }
+            return (400, "CommonName of client sending a request against gateway will be ignored and not used as expected")
+        }
         let allowed = frontDoor.settings.hostNames
-        if allowed.isEmpty || allowed.contains("*") || host.isEmpty { return true }
-        var name = host[...]
-        if let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") { name = name[..<colon] }
-        return allowed.contains(String(name))
+        if allowed.isEmpty || allowed.contains("*") { return nil }
+        let name = Self.hostName(request.host)
+        if allowed.contains(name) { return nil }
+        frontDoor.hostRefused(name)
+        return (
+            421,
+            """
+
+            etcd received your request, but the Host header was unrecognized.
+
+            To fix this, choose one of the following options:
+            - Enable TLS, then any HTTPS request will be allowed.
+            - Add the hostname you want to use to the whitelist in settings.
+              - e.g. etcd --host-whitelist \(String(decoding: JSONValue.string(name).encoded, as: UTF8.self))
+
+            This requirement has been added to help prevent "DNS Rebinding" attacks (CVE-2018-5702).
+
+            """
+        )
     }
 
-    private func corsFields(_ request: HTTPRequest) -> [(String, String)] {
+    /// Without the port, and without the brackets of an address of IPv6 that has one.
+    private static func hostName(_ host: String) -> String {
+        guard let colon = host.lastIndex(of: ":") else { return host }
+        let name = host[..<colon]
+        if name.hasPrefix("["), name.hasSuffix("]") { return String(name.dropFirst().dropLast()) }
+        return name.contains(":") ? host : String(name)
+    }
+
+    private var dateField: [(String, String)] {
+        let date = frontDoor.date()
+        return date.isEmpty ? [] : [("Date", date)]
+    }
+
+    private func commonFields(_ request: HTTPRequest) -> [(String, String)] {
+        if traffic == .metrics { return dateField }
         let allowed = frontDoor.settings.corsOrigins
-        guard let origin = request["origin"], allowed.contains("*") || allowed.contains(origin) else { return [] }
+        let origin: String
+        if allowed.isEmpty || allowed.contains("*") {
+            origin = "*"
+        } else if let named = request["origin"], allowed.contains(named) {
+            origin = named
+        } else {
+            return dateField
+        }
         return [
-            ("access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE"),
-            ("access-control-allow-origin", allowed.contains("*") ? "*" : origin),
-            ("access-control-allow-headers", "accept, content-type, authorization"),
-        ]
+            ("Access-Control-Allow-Headers", "accept, content-type, authorization"),
+            ("Access-Control-Allow-Methods", "POST, GET, OPTIONS, PUT, DELETE"), ("Access-Control-Allow-Origin", origin),
+        ] + dateField
     }
 
     private func isGet(_ request: HTTPRequest, _ responder: any HTTPResponder) -> Bool {
-        if request.method == "GET" || request.method == "HEAD" { return true }
-        responder.text(405, "Method Not Allowed\n", [("allow", "GET")])
+        if request.method == "GET" { return true }
+        responder.text(405, "Method Not Allowed\n", [("Allow", "GET")])
         return false
     }
 
     // MARK: Version and health
 
-    private func version(_ request: HTTPRequest, _ responder: any HTTPResponder, _ cors: [(String, String)]) {
+    private func version(_ request: HTTPRequest, _ responder: any HTTPResponder) {
         guard isGet(request, responder) else { return }
-        responder.respond(200, [("content-type", "application/json")] + cors, member.versionReport)
+        responder.respond(200, [("Content-Type", "application/json")], member.versionReport)
     }
 
     /// What Go's expvar page shows of a member, less the memory statistics of Go's runtime.
-    private func variables(_ request: HTTPRequest, _ responder: any HTTPResponder) {
-        guard isGet(request, responder) else { return }
+    private func variables(_ responder: any HTTPResponder) {
         let raft = member.raftStatus
         func hexadecimal(_ id: MemberID) -> JSONValue { .string(String(id, radix: 16)) }
         let status: [JSONValue.Member] = [
@@ -182,7 +239,7 @@ struct HTTPRouter {
             .init(key: "file_descriptor_limit", value: .unsigned(frontDoor.settings.openFilesMax)),
             .init(key: "raft.status", value: .object(status)),
         ])
-        responder.respond(200, [("content-type", "application/json; charset=utf-8")], Bytes(json.encoded))
+        responder.respond(200, [("Content-Type", "application/json; charset=utf-8")], Bytes(json.encoded))
     }
 
     private func health(_ request: HTTPRequest, _ responder: any HTTPResponder) {
@@ -191,7 +248,7 @@ struct HTTPRouter {
         func answer(_ isHealthy: Bool, _ reason: String) {
             if isHealthy { frontDoor.healthSuccesses += 1 } else { frontDoor.healthFailures += 1 }
             let json = JSONValue.object(["health": .string(isHealthy ? "true" : "false"), "reason": .string(reason)])
-            responder.respond(isHealthy ? 200 : 503, [("content-type", "text/plain; charset=utf-8")],
+            responder.respond(isHealthy ? 200 : 503, [("Content-Type", "text/plain; charset=utf-8")],
                 Bytes(json.encoded + (isHealthy ? [] : [UInt8(ascii: "\n")])))
         }
         for alarm in member.alarms.members where !excluded.contains(alarm.alarm.name) {
@@ -220,7 +277,7 @@ private struct HealthChecks {
 
     func answer(_ request: HTTPRequest, _ responder: any HTTPResponder, group: String, names: [String]) {
         guard request.method == "GET" else {
-            return responder.text(405, "Method Not Allowed\n", [("allow", "GET")])
+            return responder.text(405, "Method Not Allowed\n", [("Allow", "GET")])
         }
         var wanted = names
         let rest = request.path.dropFirst(group.count + 2)

@@ -12,6 +12,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
 
     private let frontDoor: FrontDoor
     private let traffic: PortTraffic
+    private let isSecure: Bool
     /// The common name of the client's verified certificate.
     package var certificateName: String?
     private var seen = ByteBuffer()
@@ -21,9 +22,14 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
     private static let openingTimeout = TimeAmount.seconds(120)
     private var timeout: Scheduled<Void>?
 
-    package init(_ frontDoor: FrontDoor, traffic: PortTraffic = .everything) {
+    private var origin: HTTPOrigin {
+        HTTPOrigin(traffic: traffic, isSecure: isSecure, certificateName: certificateName)
+    }
+
+    package init(_ frontDoor: FrontDoor, traffic: PortTraffic = .everything, isSecure: Bool = false) {
         self.frontDoor = frontDoor
         self.traffic = traffic
+        self.isSecure = isSecure
     }
 
     package func handlerAdded(context: ChannelHandlerContext) {
@@ -48,8 +54,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         do {
             if isHTTP2 {
                 try pipeline.addHandler(
-                    frontDoor.makeHTTP2Handler(
-                        certificateName: certificateName, remote: context.remoteAddress, traffic: traffic),
+                    frontDoor.makeHTTP2Handler(origin, remote: context.remoteAddress),
                     position: .last)
             } else if traffic.servesHTTP {
                 try configureHTTP1(context)
@@ -66,7 +71,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
 
     private func configureHTTP1(_ context: ChannelHandlerContext) throws {
         let pipeline = context.pipeline.syncOperations
-        let router = HTTPRouter(frontDoor, traffic)
+        let router = HTTPRouter(frontDoor, origin)
         let guardian = SlowRequestGuard()
         let handler = HTTP1Handler(frontDoor, router, guardian)
         let bound = NIOLoopBound((handler, guardian), eventLoop: context.eventLoop)

@@ -135,6 +135,8 @@ final class WebSocketConnection: ChannelInboundHandler, HTTPResponder {
 
     // MARK: Out
 
+    /// A message has no place for fields.
+    var commonFields: [(String, String)] = []
     var isOpen: Bool { !isEnded && channel.isActive }
     var queuedBytes: Int { unsent.count }
     func whenWritable(_ body: @escaping () -> Void) { unsent.whenWritable(body) }
