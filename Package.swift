@@ -48,6 +48,7 @@ let targets: [Target] = [
     room("Base", ["CChecksum"]),
     // Layer 1
     room("Wire", ["Base"]),
+    room("Tracing", ["Base", "Wire"]),
     room("FileIO", ["Base"]),
     room("Metrics", []),
     // Layer 2
@@ -84,10 +85,11 @@ let targets: [Target] = [
     room("TransportSecurity", [nioCore, nioPosix, nioSSL, nioTLS, x509, swiftASN1, crypto]),
     room(
         "EtcdAPI",
-        ["Base", "Wire", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]
+        ["Base", "Wire", "Tracing", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]
     ),
+    room("TraceExport", ["Base", "Tracing", grpcCore, grpcTransport, nioCore, nioPosix]),
     // Layer 9
-    room("FrontDoor", ["Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioWebSocket]),
+    room("FrontDoor", ["Base", "Wire", "Tracing", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioWebSocket]),
     // Layer 10
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     room("ServerConfiguration", ["ServerLog", "CYAML"]),
@@ -96,7 +98,7 @@ let targets: [Target] = [
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
          "Wire", "RaftWire", "ServiceLookup", "Threads", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
-         "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
+         "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
     room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioHTTP2, nioSSL, asyncAlgorithms]),
@@ -136,6 +138,8 @@ let targets: [Target] = [
     tests("BaseTests", ["Base", "CChecksum"]),
     tests("MetricsTests", ["Metrics"]),
     tests("WireTests", ["Base", "Wire"]),
+    tests("TracingTests", ["Base", "Wire", "Tracing"]),
+    tests("TraceExportTests", ["Tracing", "TraceExport"]),
     tests("FileIOTests", ["Base", "FileIO", "SimulatedDisk"]),
     tests("RaftWireTests", ["Base", "Wire", "RaftWire"]),
     tests("EtcdWireTests", ["Base", "Wire", "EtcdWire", protobuf]),

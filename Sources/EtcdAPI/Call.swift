@@ -4,6 +4,7 @@
 
 package import Base
 package import EtcdWire
+package import Tracing
 
 /// Where the answer of a call goes. Used on the front lane's event loop only.
 package protocol ReplySink: AnyObject {
@@ -25,9 +26,13 @@ package protocol ReplySink: AnyObject {
     func whenBacklogShrinks(_ body: @escaping () -> Void)
     /// Runs `body` once if the client goes away, gives up or runs out of time before the call is finished.
     func whenEnded(_ body: @escaping () -> Void)
+    /// The call's spans; nil where its trace is not kept.
+    var trace: CallTrace? { get }
 }
 
 extension ReplySink {
+    package var trace: CallTrace? { nil }
+
     // For those whose answers go out one after the other.
     package var isBacklogFull: Bool { false }
     package func whenBacklogShrinks(_ body: @escaping () -> Void) { body() }

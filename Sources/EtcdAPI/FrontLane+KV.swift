@@ -6,6 +6,7 @@ package import EtcdWire
 import MVCC
 import Replica
 import StateMachine
+import Tracing
 import Wire
 
 extension FrontLane {
@@ -32,15 +33,20 @@ extension FrontLane {
         case .range: try range(try decode { () throws(WireError) in try RangeRequest(decoding: request) }, metadata, sink)
         case .rangeStream: try rangeStream(try decode { () throws(WireError) in try RangeRequest(decoding: request) }, metadata, sink)
         case .put:
-            try RequestChecks.check(try decode { () throws(WireError) in try PutRequest(decoding: request) })
+            let put = try decode { () throws(WireError) in try PutRequest(decoding: request) }
+            try RequestChecks.check(put)
+            trace(sink) { $0.begin("put", put.spanAttributes) }
             propose(.put, request, sink, metadata)
         case .deleteRange:
-            try RequestChecks.check(try decode { () throws(WireError) in try DeleteRangeRequest(decoding: request) })
+            let delete = try decode { () throws(WireError) in try DeleteRangeRequest(decoding: request) }
+            try RequestChecks.check(delete)
+            trace(sink) { $0.begin("delete_range", delete.spanAttributes) }
             propose(.deleteRange, request, sink, metadata)
         case .txn: try txn(try decode { () throws(WireError) in try TxnRequest(decoding: request) }, request, metadata, sink)
         case .compact:
             try member.authorize(.administration, metadata)
-            _ = try decode { () throws(WireError) in try CompactionRequest(decoding: request) }
+            let compaction = try decode { () throws(WireError) in try CompactionRequest(decoding: request) }
+            trace(sink) { $0.begin("compact", compaction.spanAttributes) }
             propose(.compaction, request, sink, metadata)
         case .alarm, .status, .defragment, .hash, .hashKV, .snapshot, .moveLeader, .downgrade:
             try maintenance(rpc, request, metadata, sink)
@@ -80,6 +86,7 @@ extension FrontLane {
 
     private func range(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         try RequestChecks.check(request)
+        trace(sink) { $0.begin("range", request.spanAttributes) }
         if request.serializable {
             tallyAnswer(.range, begun: now)
             answer(request, metadata, sink, arrived: now)
@@ -197,6 +204,8 @@ extension FrontLane {
 
     private func rangeStream(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink) throws(EtcdError) {
         try RequestChecks.checkStream(request)
+        // Streams say nothing of `keys_only`, as etcd's.
+        trace(sink) { $0.begin("range_streaming", request.spanAttributes.dropLast()) }
         if request.serializable {
             try startStream(request, metadata, sink)
         } else {
@@ -251,7 +260,9 @@ extension FrontLane {
         _ request: TxnRequest, _ encoded: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink
     ) throws(EtcdError) {
         try RequestChecks.check(request, operationsMax: settings.transactionOperationsMax)
-        guard TxnReader.isReadOnly(request) else {
+        let isReadOnly = TxnReader.isReadOnly(request)
+        trace(sink) { $0.begin("txn", request.spanAttributes(isReadOnly: isReadOnly)) }
+        guard isReadOnly else {
             return propose(.txn, encoded, sink, metadata)
         }
         let arrived = now

@@ -7,6 +7,7 @@ import Lease
 import MVCC
 import Raft
 import StateMachine
+import Tracing
 import Wire
 
 extension FrontLane {
@@ -17,10 +18,12 @@ extension FrontLane {
             try member.authorize(.anyUser, metadata)
             if grant.id == 0 { grant.id = newLeaseID() }
             tally.grantedTTLs.append(grant.ttl)
+            trace(sink) { $0.begin("lease_grant", [SpanAttribute("id", grant.id), SpanAttribute("ttl", grant.ttl)]) }
             propose(.leaseGrant, grant.encoded(), sink, metadata)
         case .leaseRevoke:
-            _ = try decode { () throws(WireError) in try LeaseRevokeRequest(decoding: request) }
+            let revoke = try decode { () throws(WireError) in try LeaseRevokeRequest(decoding: request) }
             try member.authorize(.anyUser, metadata)
+            trace(sink) { $0.begin("lease_revoke", [SpanAttribute("id", revoke.id)]) }
             propose(.leaseRevoke, request, sink, metadata)
         case .leaseTimeToLive:
             let query = try decode { () throws(WireError) in try LeaseQuery(request) }
@@ -90,8 +93,18 @@ extension FrontLane {
         } catch {
             return sink.finish(error)
         }
-        if let ttl = renewAtOnce(query.id) { return sink.send(renewed(query.id, ttl: ttl)) }
-        renew(query.id, deadline: now + settings.requestTimeout, while: { sink.isOpen }) { [self] outcome in
+        var part: Int64?
+        trace(sink) { trace in
+            let key = trace.newPartKey()
+            trace.beginPart(key, "lease_renew", [SpanAttribute("id", query.id)])
+            part = key
+        }
+        if let ttl = renewAtOnce(query.id) {
+            if let part { sink.trace?.endPart(part) }
+            return sink.send(renewed(query.id, ttl: ttl))
+        }
+        renew(query.id, deadline: now + settings.requestTimeout, while: { sink.isOpen }) { [self, part] outcome in
+            if let part { sink.trace?.endPart(part) }
             switch outcome {
             case .success(let ttl): sink.send(renewed(query.id, ttl: ttl))
             case .failure(let error): sink.finish(error)

@@ -250,6 +250,8 @@ package final class FrontLane {
     let leadershipFreshNanoseconds: UInt64
     var tally = FrontTally()
     package private(set) lazy var watches = WatchHub(self)
+    /// Whether calls may have traces.
+    package var isTraced = false
     /// Asks for a turn; for what happens outside of one.
     package var wake: () -> Void = {}
     /// Now, as of the current turn.
@@ -356,10 +358,10 @@ package final class FrontLane {
         _ kind: RaftRequestKind, _ request: Bytes, _ sink: any ReplySink, _ metadata: CallMetadata,
         finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)? = nil
     ) {
-        if isStopped { return sink.finish(.stopped) }
+        if isStopped { return abandon(sink, .stopped) }
         let status = member.raftStatus
-        if metadata.requiresLeader, status.lead == 0 { return sink.finish(.noLeader) }
-        if status.commit > member.appliedIndex + Self.applyGapMax { return sink.finish(.requestTooManyRequests) }
+        if metadata.requiresLeader, status.lead == 0 { return abandon(sink, .noLeader) }
+        if status.commit > member.appliedIndex + Self.applyGapMax { return abandon(sink, .requestTooManyRequests) }
         nextRequest &+= 1
         let id = nextRequest
         var header = RequestHeader(id: id)
@@ -371,11 +373,11 @@ package final class FrontLane {
                     header.authRevision = subject.revision
                 }
             } catch {
-                return sink.finish(error)
+                return abandon(sink, error)
             }
         }
         let data = InternalRaftRequest.encode(header: header, kind: kind, request: request)
-        if data.count > settings.requestBytesMax { return sink.finish(.requestTooLarge) }
+        if data.count > settings.requestBytesMax { return abandon(sink, .requestTooLarge) }
         proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: nextDeadline, finish: finish)
         if status.lead == 0 {
             heldWishes.append(HeldWish(id: id, wish: .proposal(Proposal(requestID: id, data: data))))
@@ -511,7 +513,7 @@ package final class FrontLane {
         for (id, call) in proposals where call.deadline <= now {
             proposals[id] = nil
             let error = held.contains(id) ? .waitExceeded : timeoutError(begun: call.begun)
-            if let finish = call.finish { finish(.failure(error), self) } else { call.sink?.finish(error) }
+            if let finish = call.finish { finish(.failure(error), self) } else if let sink = call.sink { abandon(sink, error) }
         }
         if !held.isEmpty { heldWishes.removeAll { !isPending($0.id) } }
         noteSlowBarriers()
@@ -544,7 +546,7 @@ package final class FrontLane {
         let calls = proposals
         proposals = [:]
         for call in calls.values {
-            if let finish = call.finish { finish(.failure(.stopped), self) } else { call.sink?.finish(.stopped) }
+            if let finish = call.finish { finish(.failure(.stopped), self) } else if let sink = call.sink { abandon(sink, .stopped) }
         }
         let reads = openBarriers.values.flatMap { $0 } + waitingReads
         openBarriers = [:]

@@ -14,6 +14,7 @@ import NIOPosix
 import PeerTransport
 import Replica
 import Threads
+import TraceExport
 import TransportSecurity
 package import ServerConfiguration
 package import ServerLog
@@ -42,6 +43,9 @@ package final class EtcdServer {
     var listeners: [any Channel] = []
     private var peerListeners: [any Channel] = []
     private let whenRemoved: @Sendable () -> Void
+    private var exporter: TraceExporter?
+    /// How long a collector may take with what is left when the member stops.
+    private static let lastSpansTimeout: Duration = .seconds(2)
 
     /// - Parameter whenRemoved: called once if the cluster goes on without this member, from a thread of the member's: it
     ///   should be stopped then.
@@ -69,6 +73,8 @@ package final class EtcdServer {
         let door = try loop.submit { [loop] in NIOLoopBound(PeerDoor(), eventLoop: loop) }.wait()
         try bindPeers(door)
         logger.info("configuring client listeners", [.strings("listen-client-urls", listen.clientURLs.map(\.description))])
+        let exporter = try traceExporter()
+        self.exporter = exporter
         logger.info(
             "starting an etcd server",
             configuration.startFields(
@@ -91,6 +97,7 @@ package final class EtcdServer {
             let member = try MemberLoop.bootstrap(settings, configuration, authenticator, logger, loop)
             member.whenReady = { ready.signal() }
             member.whenRemoved = whenRemoved
+            member.exporter = exporter
             member.start()
             member.startPeers(tls: peerTLS?.value, remotes: settings.existingCluster?.members ?? [])
             door.value.transport = member.transport
@@ -151,6 +158,7 @@ package final class EtcdServer {
             _ = try? loop.submit { member.value.beginStop() }.wait()
             _ = try? loop.submit { member.value.finishStop() }.wait()
         }
+        exporter?.stop(within: Self.lastSpansTimeout)
         logger.info(
             "closed etcd server",
             [.string("name", configuration.name), .string("data-dir", configuration.dataDirectory)])

@@ -27,6 +27,8 @@ import ServerConfiguration
 import ServerLog
 import StateMachine
 import Threads
+import TraceExport
+import Tracing
 
 /// What other threads tell the loop.
 enum LoopMessage: Sendable {
@@ -79,6 +81,8 @@ final class MemberLoop {
     var isLeaving = false
     var peerSide: PeerSide?
     var compactionHashes = CompactionHashes()
+    /// Where spans go; set before the start.
+    var exporter: TraceExporter?
 
     init(
         replica: consuming CompactReplica,
@@ -208,6 +212,7 @@ final class MemberLoop {
             logger.warn("rejecting HTTP request to prevent DNS rebinding attacks", [.string("host", host)])
         }
         watchSlowRequests()
+        startTracing()
         replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
         startTimers()
     }
@@ -240,6 +245,7 @@ final class MemberLoop {
         }
         if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
         every(.seconds(30)) { $0.purgeFiles() }
+        if door.tracer != nil { every(Self.spanDelay) { $0.flushSpans() } }
     }
 
     /// While nothing is to be compacted nothing wakes the loop for it.
@@ -492,6 +498,7 @@ final class MemberLoop {
         lane.stop()
         door.shutDown()
         door.flush()
+        flushSpans()
     }
 
     /// Puts everything applied into the file and closes log and file. Blocks; the loop serves nobody any more.

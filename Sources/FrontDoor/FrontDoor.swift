@@ -5,6 +5,7 @@ package import Base
 package import EtcdAPI
 package import HTTP2
 import NIOCore
+package import Tracing
 
 package struct FrontDoorSettings: Sendable {
     package var http2: HTTP2ServerSettings
@@ -39,6 +40,8 @@ package final class FrontDoor {
     package internal(set) var messages: UInt64 = 0
     /// The page of `/metrics`.
     package let metrics: () -> String
+    /// Makes the spans of calls; nil where there are none.
+    package var tracer: Tracer?
     /// Called when requests have come in that the replica should see in this turn.
     package var requestsArrived: () -> Void = {}
     /// Called when there is something to write, the first since `flush`.
@@ -74,8 +77,8 @@ package final class FrontDoor {
         if lane.hasRequests { requestsArrived() }
     }
 
-    func makeHTTP2Handler(_ origin: HTTPOrigin, remote: SocketAddress?) -> HTTP2ServerHandler {
-        let application = GRPCApplication(self, origin, remote: remote)
+    func makeHTTP2Handler(_ origin: HTTPOrigin) -> HTTP2ServerHandler {
+        let application = GRPCApplication(self, origin)
         let handler = HTTP2ServerHandler(
             application: application, settings: settings.http2, output: output, backlog: backlog)
         // Lets go when the connection ends, as the application does.

@@ -5,12 +5,12 @@ import EtcdAPI
 import EtcdWire
 import HTTP2
 import NIOCore
+import Tracing
 
 final class GRPCApplication: HTTP2ServerApplication {
     private let frontDoor: FrontDoor
     private let origin: HTTPOrigin
     private var traffic: PortTraffic { origin.traffic }
-    private let remote: SocketAddress?
     /// The connection's handler, which owns this.
     var connection: ObjectIdentifier?
     /// What the head of the last call meant: most calls of a connection have the same.
@@ -21,11 +21,12 @@ final class GRPCApplication: HTTP2ServerApplication {
         let rpc: RPC
         let metadata: CallMetadata
         let client: CallStatistics.Client
+        /// The trace that the client's call belongs to.
+        let parent: TraceContext?
     }
 
-    init(_ frontDoor: FrontDoor, _ origin: HTTPOrigin, remote: SocketAddress?) {
+    init(_ frontDoor: FrontDoor, _ origin: HTTPOrigin) {
         self.frontDoor = frontDoor
-        self.remote = remote
         self.origin = origin
     }
 
@@ -49,7 +50,8 @@ final class GRPCApplication: HTTP2ServerApplication {
             }
         }
         let route = Route(
-            head: stream.head, rpc: rpc, metadata: metadata, client: frontDoor.statistics.client(version: clientVersion))
+            head: stream.head, rpc: rpc, metadata: metadata, client: frontDoor.statistics.client(version: clientVersion),
+            parent: frontDoor.tracer == nil ? nil : TraceContext(stream.head.fields))
         self.route = route
         start(stream, route)
     }
@@ -58,6 +60,9 @@ final class GRPCApplication: HTTP2ServerApplication {
         frontDoor.statistics.started(route.rpc, by: route.client)
         let call = GRPCCall(route.rpc, stream, self, route.metadata)
         if frontDoor.statistics.handlingTook != nil { call.timer = (frontDoor.clock, frontDoor.clock()) }
+        if let tracer = frontDoor.tracer {
+            call.trace = tracer.call(route.rpc.spanName, parent: route.parent) { origin.local?.spanAttributes ?? [] }
+        }
         stream.context = call
     }
 
@@ -125,7 +130,7 @@ final class GRPCApplication: HTTP2ServerApplication {
                 body: Bytes("invalid gRPC request content-type \"\(type)\""))
         }
         let request = HTTPRequest(
-            method: head.method, uri: head.path, host: head.authority, fields: head.fields, body: body)
+            method: head.method, uri: head.path, host: head.authority, fields: head.fields, body: body, local: origin.local)
         let responder = StreamResponder(stream)
         stream.context = responder
         HTTPRouter(frontDoor, origin).handle(request, responder)
@@ -141,7 +146,7 @@ final class GRPCApplication: HTTP2ServerApplication {
     fileprivate var reports: CallReports { frontDoor.reports }
 
     fileprivate func report(_ rpc: RPC, _ request: Bytes, _ response: Bytes?, since begun: Instant) {
-        let address = remote.map { "\($0.ipAddress ?? $0.pathname ?? ""):\($0.port ?? 0)" }
+        let address = origin.remote.map { "\($0.ipAddress ?? $0.pathname ?? ""):\($0.port ?? 0)" }
         reports.note(rpc, request, response, since: begun, remote: address)
     }
 
@@ -171,6 +176,7 @@ final class GRPCCall: ReplySink {
     private var isEnding = false
     /// Where calls are timed: the clock, and when this one began.
     var timer: (clock: () -> Instant, begun: Instant)?
+    fileprivate(set) var trace: CallTrace?
 
     init(_ rpc: RPC, _ stream: ServerStream, _ application: GRPCApplication, _ metadata: CallMetadata) {
         self.application = application
@@ -180,10 +186,14 @@ final class GRPCCall: ReplySink {
         self.metadata = metadata
     }
 
-    private func count(_ code: GRPCStatusCode) {
+    private func count(_ code: GRPCStatusCode, _ message: String = "") {
         guard !isCounted else { return }
         isCounted = true
         statistics.handled(rpc, code)
+        if let trace {
+            trace.end(code: code.rawValue, message: message)
+            self.trace = nil
+        }
         if let timer { statistics.handlingTook?(rpc, timer.clock().nanoseconds &- timer.begun.nanoseconds) }
     }
 
@@ -239,7 +249,7 @@ final class GRPCCall: ReplySink {
 
     func finish(_ error: EtcdError?) {
         endCallback = nil
-        count(error?.code ?? .ok)
+        count(error?.code ?? .ok, error?.message ?? "")
         reportEnd()
         stream.finish(status: error?.code.rawValue ?? 0, message: error?.message ?? "")
         stream.context = nil

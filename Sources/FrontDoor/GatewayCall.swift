@@ -4,6 +4,7 @@
 import Base
 import EtcdAPI
 import EtcdWire
+import Tracing
 
 final class GatewayCall: ReplySink {
     private let rpc: RPC
@@ -15,6 +16,7 @@ final class GatewayCall: ReplySink {
     private var answered = 0
     private var isEnding = false
     private var reports: (reports: CallReports, request: Bytes, begun: Instant)?
+    private(set) var trace: CallTrace?
 
     private init(_ rpc: RPC, _ responder: any HTTPResponder) {
         self.rpc = rpc
@@ -34,8 +36,9 @@ final class GatewayCall: ReplySink {
                 GatewayJSON.errorBody(EtcdError(code: .unimplemented, message: "Method Not Allowed")))
         }
         if rpc.definition.streaming == .bidirectional {
-            let stream = GatewayStream(
-                rpc, request, lane, GatewayCall(rpc, responder), valueBytesMax: valueBytesMax)
+            let call = GatewayCall(rpc, responder)
+            call.trace = door.tracer?.call(rpc, through: request)
+            let stream = GatewayStream(rpc, request, lane, call, valueBytesMax: valueBytesMax)
             stream.receive(request.body)
             return stream.requestsEnded()
         }
@@ -46,17 +49,20 @@ final class GatewayCall: ReplySink {
             return fail(error, responder)
         }
         let call = GatewayCall(rpc, responder)
+        call.trace = door.tracer?.call(rpc, through: request)
         if CallStatistics.isUnary(rpc) { call.reports = (door.reports, message, lane.now) }
         lane.call(rpc, message, CallMetadata(gateway: request), call)
     }
 
     /// A stream whose requests are still to come; nil if the request is for something else.
     static func open(
-        _ request: HTTPRequest, _ lane: FrontLane, _ responder: any HTTPResponder, valueBytesMax: Int
+        _ request: HTTPRequest, _ door: FrontDoor, _ responder: any HTTPResponder, valueBytesMax: Int
     ) -> GatewayStream? {
         guard request.method == "POST", let rpc = RPC(gatewayPath: request.path), rpc.definition.streaming == .bidirectional
         else { return nil }
-        return GatewayStream(rpc, request, lane, GatewayCall(rpc, responder), valueBytesMax: valueBytesMax)
+        let call = GatewayCall(rpc, responder)
+        call.trace = door.tracer?.call(rpc, through: request)
+        return GatewayStream(rpc, request, door.lane, call, valueBytesMax: valueBytesMax)
     }
 
     private static let jsonFields = [("Content-Type", "application/json")]
@@ -78,6 +84,7 @@ final class GatewayCall: ReplySink {
     func whenEnded(_ body: @escaping () -> Void) {
         responder.whenClosed { [unowned self] in
             isDone = true
+            endTrace(.canceled)
             body()
         }
     }
@@ -109,6 +116,15 @@ final class GatewayCall: ReplySink {
         if answered >= asked { finish(nil) }
     }
 
+    /// Of a call whose client went away nobody else hears.
+    deinit { endTrace(.canceled) }
+
+    private func endTrace(_ code: GRPCStatusCode, _ message: String = "") {
+        guard let trace else { return }
+        self.trace = nil
+        trace.end(code: code.rawValue, message: message)
+    }
+
     private func startStream() {
         guard !isStreaming else { return }
         isStreaming = true
@@ -118,6 +134,7 @@ final class GatewayCall: ReplySink {
     func finish(_ error: EtcdError?) {
         guard !isDone else { return }
         isDone = true
+        endTrace(error?.code ?? .ok, error?.message ?? "")
         if let reports, reports.reports.isWanted(since: reports.begun) {
             reports.reports.note(rpc, reports.request, message, since: reports.begun, remote: nil)
         }

@@ -70,7 +70,7 @@ final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        let request = HTTPRequest(head)
+        let request = HTTPRequest(head, local: router.origin.local)
         let responder = HTTP1Responder(context, head, raw) { [unowned self] in answered(context) }
         (self.request, self.responder) = (request, responder)
         body.clear()
@@ -135,10 +135,10 @@ final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
 }
 
 extension HTTPRequest {
-    init(_ head: HTTPRequestHead, body: Bytes = Bytes()) {
+    init(_ head: HTTPRequestHead, body: Bytes = Bytes(), local: SocketAddress? = nil) {
         self.init(
             method: head.method.rawValue, uri: head.uri, host: head.headers.first(name: "host") ?? "",
-            fields: head.headers.map { ($0.name, $0.value) }, body: body)
+            fields: head.headers.map { ($0.name, $0.value) }, body: body, local: local)
     }
 }
 

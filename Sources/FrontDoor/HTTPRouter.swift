@@ -6,6 +6,7 @@ import EtcdWire
 import HTTP2
 import Membership
 import MVCC
+import NIOCore
 import Raft
 import StateMachine
 
@@ -17,13 +18,19 @@ struct HTTPRequest {
     var body: Bytes
     /// Without the query.
     let path: String
+    /// The server's end of the connection it came over.
+    let local: SocketAddress?
 
-    init(method: String, uri: String, host: String, fields: [(name: String, value: String)], body: Bytes) {
+    init(
+        method: String, uri: String, host: String, fields: [(name: String, value: String)], body: Bytes,
+        local: SocketAddress? = nil
+    ) {
         self.method = method
         self.uri = uri
         self.host = host
         self.fields = fields
         self.body = body
+        self.local = local
         path = uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[..<$0]) } ?? uri
     }
 
@@ -85,11 +92,14 @@ struct HTTPOrigin {
     var isSecure = false
     /// The common name of the client's verified certificate.
     var certificateName: String?
+    /// The two ends of the connection.
+    var remote: SocketAddress?
+    var local: SocketAddress?
 }
 
 struct HTTPRouter {
     private let frontDoor: FrontDoor
-    private let origin: HTTPOrigin
+    let origin: HTTPOrigin
     private var traffic: PortTraffic { origin.traffic }
     private var lane: FrontLane { frontDoor.lane }
     private var member: any MemberState { lane.memberState }
@@ -105,7 +115,7 @@ struct HTTPRouter {
     /// The gateway's stream that a request begins, before its body has come; nil if it begins none.
     func openStream(_ request: HTTPRequest, _ responder: any HTTPResponder) -> GatewayStream? {
         guard isGatewayRequest(request), refusal(of: request) == nil,
-            let stream = GatewayCall.open(request, lane, responder, valueBytesMax: valueBytesMax)
+            let stream = GatewayCall.open(request, frontDoor, responder, valueBytesMax: valueBytesMax)
         else { return nil }
         responder.commonFields = commonFields(request)
         return stream

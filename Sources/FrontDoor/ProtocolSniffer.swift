@@ -22,8 +22,10 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
     private static let openingTimeout = TimeAmount.seconds(120)
     private var timeout: Scheduled<Void>?
 
-    private var origin: HTTPOrigin {
-        HTTPOrigin(traffic: traffic, isSecure: isSecure, certificateName: certificateName)
+    private func origin(_ context: ChannelHandlerContext) -> HTTPOrigin {
+        HTTPOrigin(
+            traffic: traffic, isSecure: isSecure, certificateName: certificateName, remote: context.remoteAddress,
+            local: context.localAddress)
     }
 
     package init(_ frontDoor: FrontDoor, traffic: PortTraffic = .everything, isSecure: Bool = false) {
@@ -54,7 +56,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         do {
             if isHTTP2 {
                 try pipeline.addHandler(
-                    frontDoor.makeHTTP2Handler(origin, remote: context.remoteAddress),
+                    frontDoor.makeHTTP2Handler(origin(context)),
                     position: .last)
             } else if traffic.servesHTTP {
                 try configureHTTP1(context)
@@ -71,7 +73,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
 
     private func configureHTTP1(_ context: ChannelHandlerContext) throws {
         let pipeline = context.pipeline.syncOperations
-        let router = HTTPRouter(frontDoor, origin)
+        let router = HTTPRouter(frontDoor, origin(context))
         let guardian = SlowRequestGuard()
         let handler = HTTP1Handler(frontDoor, router, guardian)
         let bound = NIOLoopBound((handler, guardian), eventLoop: context.eventLoop)

@@ -31,7 +31,7 @@ final class WebSocketConnection: ChannelInboundHandler, HTTPResponder {
         self.router = router
         self.channel = channel
         unsent = UnsentBytes(channel)
-        var request = HTTPRequest(head)
+        var request = HTTPRequest(head, local: channel.localAddress)
         request.method = "POST"
         if let token = Self.token(head.headers) {
             request.fields.removeAll { $0.name.lowercased() == "authorization" }

@@ -33,11 +33,6 @@ package enum BuiltFeatures {
             // Observation
             // Go's runtime takes these profiles of itself; a program without it has none to show.
             changed("enable-pprof", "profiles are those of Go's runtime; perf and /debug/vars show this program"),
-            // Spans would need an exporter for OTLP.
-            changed("enable-distributed-tracing", noExporter), changed("distributed-tracing-address", noExporter),
-            changed("distributed-tracing-service-name", noExporter),
-            changed("distributed-tracing-instance-id", noExporter),
-            changed("distributed-tracing-sampling-rate", noExporter),
             // Features switched on or off by name; all that exist are built in or not built at all.
             asked("feature-gates", "one of those that are not built") { configuration in
                 FeatureGate.allCases.contains { gate in
@@ -45,8 +40,6 @@ package enum BuiltFeatures {
                 }
             },
         ]
-
-    private static let noExporter = "there is no exporter of traces in this build"
 
     /// A row for a flag that must keep its default.
     private static func changed(_ flag: String, _ detail: String? = nil) -> Refusal {

@@ -82,6 +82,10 @@ import Testing
             ["--enable-distributed-tracing", "--distributed-tracing-sampling-rate=-1"],
             "distributed tracing configurition is not valid: (tracing sampling rate must be positive)"
         ),
+        (
+            ["--enable-distributed-tracing", "--distributed-tracing-sampling-rate=1000001"],
+            "distributed tracing configurition is not valid: (tracing sampling rate must be less than 1000000)"
+        ),
     ])
     func settingsThatMakeNoSense(arguments: [String], sentence: String) throws {
         let failure = try fail(arguments)
@@ -99,10 +103,6 @@ import Testing
     @Test(arguments: [
         (["--feature-gates", "PriorityRequest=true"], "--feature-gates (one of those that are not built)"),
         (["--enable-pprof"], "--enable-pprof (profiles are those of Go's runtime; perf and /debug/vars show this program)"),
-        (
-            ["--enable-distributed-tracing"],
-            "--enable-distributed-tracing (there is no exporter of traces in this build)"
-        ),
     ])
     func whatIsNotBuiltIsRefused(arguments: [String], subject: String) throws {
         let failure = try fail(arguments)

@@ -89,9 +89,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "--enable-pprof", "--enable-distributed-tracing", "--distributed-tracing-address=a:1",
-        "--distributed-tracing-service-name=a", "--distributed-tracing-instance-id=a", "--distributed-tracing-sampling-rate=1",
-        "--feature-gates=TxnModeWriteWithSharedBuffer=false",
+        "--enable-pprof", "--feature-gates=TxnModeWriteWithSharedBuffer=false",
     ])
     func whatHasNoEffectYetIsRefused(argument: String) throws {
         let sentence = try fail([argument]).message
@@ -102,6 +100,10 @@ import Testing
     @Test(arguments: [
         "--warning-apply-duration=1s", "--warning-unary-request-duration=1s", "--memory-mlock", "--compaction-batch-limit=7",
         "--compaction-sleep-interval=1s", "--backend-batch-limit=7", "--backend-batch-interval=1s",
+        "--enable-distributed-tracing", "--distributed-tracing-address=a:1", "--distributed-tracing-service-name=a",
+        "--distributed-tracing-instance-id=a", "--distributed-tracing-sampling-rate=1",
+        // Without the first of them the others mean nothing, whatever they say.
+        "--distributed-tracing-sampling-rate=-1",
         "--backend-bbolt-freelist-type=array", "--backend-bbolt-freelist-type=map", "--bootstrap-defrag-threshold-megabytes=7",
     ])
     func whatHasAnEffectIsTaken(argument: String) {

@@ -11,6 +11,7 @@ struct LayeringTests {
         "Base": (0, ["CChecksum", "Glibc", "Musl", "Darwin"]),
         "Wire": (1, ["Base"]),
         "Metrics": (1, []),
+        "Tracing": (1, ["Base", "Wire"]),
         "FileIO": (1, ["Base", "Glibc", "Musl", "Synchronization"]),
         "RaftWire": (2, ["Base", "Wire"]),
         "EtcdWire": (2, ["Base", "Wire", "SwiftProtobuf", "Foundation", "FoundationEssentials"]),
@@ -52,14 +53,18 @@ struct LayeringTests {
         "EtcdAPI": (
             8,
             [
-                "Base", "Wire", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine",
-                "Replica",
+                "Base", "Wire", "Tracing", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft",
+                "StateMachine", "Replica",
             ]
+        ),
+        "TraceExport": (
+            8,
+            ["Base", "Tracing", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOPosix", "Dispatch", "Synchronization"]
         ),
         "FrontDoor": (
             9,
             [
-                "Base", "Wire", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", "NIOCore",
+                "Base", "Wire", "Tracing", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", "NIOCore",
                 "NIOHTTP1", "NIOWebSocket",
             ]
         ),
@@ -71,7 +76,7 @@ struct LayeringTests {
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
                 "Wire", "RaftWire", "ServiceLookup", "Threads", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
-                "TransportSecurity", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
+                "TransportSecurity", "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),

@@ -10,6 +10,7 @@ import Base
 package import EtcdWire
 package import MVCC
 import Raft
+import Tracing
 import Wire
 
 package final class WatchHub {
@@ -97,6 +98,7 @@ package final class WatchHub {
     private func drop(_ watcher: Watcher) {
         if watcher.place == .synced { table.remove(watcher) }
         watcher.place = .gone
+        lane.trace(watcher.stream.sink) { $0.endPart(watcher.id) }
     }
 
     // MARK: Requests
@@ -123,6 +125,7 @@ package final class WatchHub {
         let next = request.startRevision == 0 ? newest + 1 : request.startRevision
         let watcher = Watcher(request, id: id, range: range, stream: stream, user: user, next: next)
         stream.watchers[id] = watcher
+        lane.trace(stream.sink) { $0.beginPart(id, "watch", request.spanAttributes(of: range)) }
         send(WatchResponse(watchID: id, created: true), revision: newest, to: stream)
         if next > newest { sync(watcher) } else { fallBehind(watcher) }
         walk()
