@@ -26,11 +26,14 @@ package protocol ReplySink: AnyObject {
     func whenBacklogShrinks(_ body: @escaping () -> Void)
     /// Runs `body` once if the client goes away, gives up or runs out of time before the call is finished.
     func whenEnded(_ body: @escaping () -> Void)
+    /// The only request of a call with one answer, as long as somebody may want to tell of it.
+    var requestMessage: Bytes? { get }
     /// The call's spans; nil where its trace is not kept.
     var trace: CallTrace? { get }
 }
 
 extension ReplySink {
+    package var requestMessage: Bytes? { nil }
     package var trace: CallTrace? { nil }
 
     // For those whose answers go out one after the other.

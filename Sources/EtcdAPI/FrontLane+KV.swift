@@ -89,21 +89,22 @@ extension FrontLane {
         trace(sink) { $0.begin("range", request.spanAttributes) }
         if request.serializable {
             tallyAnswer(.range, begun: now)
-            answer(request, metadata, sink, arrived: now)
+            answer(request, metadata, sink, ReadTimes(arrived: now))
         } else {
             afterBarrier(.range(request, metadata, sink))
         }
     }
 
     /// Permission is asked of the state that is read, hence behind the barrier.
-    func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
+    func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, _ times: ReadTimes) {
         if sink.isBacklogFull {
             return sink.whenBacklogShrinks { [self] in
-                resume(sink) { answer(request, metadata, sink, arrived: arrived) }
+                resume(sink) { answer(request, metadata, sink, times) }
                 wake()
             }
         }
-        let begun = clock()
+        var times = times
+        times.begun = clock()
         let moment = member.moment
         if moment.isAuthEnabled {
             do throws(EtcdError) {
@@ -118,32 +119,32 @@ extension FrontLane {
             }
             if let single {
                 let done = clock()
-                tally.ranges.append(done.nanoseconds &- begun.nanoseconds)
-                noteIfSlow(.range(request), arrived, done, .success(single))
+                tally.ranges.append(done.nanoseconds &- times.begun.nanoseconds)
+                noteIfSlow(.range(request), times, done, .success(single), revision: nil)
                 return sink.succeed(single)
             }
         } catch {
-            return finish(request, .failure(error), arrived, begun, sink)
+            return finish(request, .failure(error), times, sink)
         }
         let view = moment.view
         if mayBeLarge(request) {
             guard largeReadsUnderWay < Self.largeReadsMax else {
                 return waitingLargeReads.append { [self] in
-                    resume(sink) { answer(request, metadata, sink, arrived: arrived) }
+                    resume(sink) { answer(request, metadata, sink, times) }
                 }
             }
             largeReadsUnderWay += 1
             let stale = staleness()
-            return runChore(.range(view, request)) { [self] result in
+            return runChore(.range(view, request)) { [self, times] result in
                 guard case .range(let outcome) = result else { return }
                 largeReadsUnderWay -= 1
-                if stale() { sink.finish(.authOldRevision) } else { finish(request, outcome, arrived, begun, sink) }
+                if stale() { sink.finish(.authOldRevision) } else { finish(request, outcome, times, sink) }
                 startWaitingLargeReads()
             }
         }
         let outcome: Result<RangeAnswer, MVCCError>
         do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
-        finish(request, outcome, arrived, begun, sink)
+        finish(request, outcome, times, sink)
     }
 
     /// Goes on with a call that had to wait, if there is still somebody to answer it, and to be answered.
@@ -159,17 +160,6 @@ extension FrontLane {
         while largeReadsUnderWay < Self.largeReadsMax, let next = waitingLargeReads.popFirst() { next() }
     }
 
-    /// Request and outcome are made only for what is told of.
-    private func noteIfSlow(
-        _ request: @autoclosure () -> SlowRead.Request, _ arrived: Instant, _ done: Instant,
-        _ outcome: @autoclosure () -> Result<Bytes, EtcdError>
-    ) {
-        guard done.nanoseconds > arrived.nanoseconds else { return }
-        let took = done.nanoseconds - arrived.nanoseconds
-        guard took > settings.slowReadNanoseconds else { return }
-        tally.slowReads.append(SlowRead(request: request(), nanoseconds: took, outcome: outcome()))
-    }
-
     /// Tells later whether users or roles have changed since now, so that what was allowed may be so no more.
     func staleness() -> () -> Bool {
         guard member.isAuthEnabled else { return { false } }
@@ -178,12 +168,13 @@ extension FrontLane {
     }
 
     private func finish(
-        _ request: RangeRequest, _ outcome: Result<RangeAnswer, MVCCError>, _ arrived: Instant, _ begun: Instant,
-        _ sink: any ReplySink
+        _ request: RangeRequest, _ outcome: Result<RangeAnswer, MVCCError>, _ times: ReadTimes, _ sink: any ReplySink
     ) {
         let done = clock()
-        let took = done.nanoseconds &- begun.nanoseconds
-        noteIfSlow(.range(request), arrived, done, outcome.map(\.body).mapError { EtcdError($0) })
+        let took = done.nanoseconds &- times.begun.nanoseconds
+        noteIfSlow(
+            .range(request), times, done, outcome.map(\.body).mapError { EtcdError($0) },
+            revision: (try? outcome.get())?.revision)
         switch outcome {
         case .success(let answer):
             tally.ranges.append(took)
@@ -266,24 +257,27 @@ extension FrontLane {
             return propose(.txn, encoded, sink, metadata)
         }
         let arrived = now
+        let isSerializable = TxnReader.isSerializable(request)
         let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
             if case .failure(let error) = outcome { return sink.finish(error) }
-            answer(request, metadata, sink, arrived: arrived)
+            answer(request, metadata, sink, ReadTimes(arrived: arrived, agreed: isSerializable ? nil : now))
         }
-        if TxnReader.isSerializable(request) { read(.success(())) } else { afterBarrier(.task(read)) }
+        if isSerializable { read(.success(())) } else { afterBarrier(.task(read)) }
     }
 
-    private func answer(_ request: TxnRequest, _ metadata: CallMetadata, _ sink: any ReplySink, arrived: Instant) {
+    private func answer(_ request: TxnRequest, _ metadata: CallMetadata, _ sink: any ReplySink, _ times: ReadTimes) {
         if sink.isBacklogFull {
             return sink.whenBacklogShrinks { [self] in
-                resume(sink) { answer(request, metadata, sink, arrived: arrived) }
+                var later = times
+                later.begun = clock()
+                resume(sink) { answer(request, metadata, sink, later) }
             }
         }
         do throws(EtcdError) {
             try member.authorize(.txn(request), metadata)
             let reply = try TxnReader(view: member.view).answer(request)
             let done = clock()
-            noteIfSlow(.txn(request), arrived, done, .success(reply.body))
+            noteIfSlow(.txn(request), times, done, .success(reply.body), revision: reply.revision)
             sink.succeed(message(reply.revision, reply.body))
         } catch {
             sink.finish(error)

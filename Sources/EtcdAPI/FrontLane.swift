@@ -119,6 +119,8 @@ package struct FrontSettings: Sendable {
     package var checksReconfiguration: Bool
     /// Reads that take longer are told of one by one.
     package var slowReadNanoseconds = UInt64.max
+    /// Requests that take longer, from their arrival to the answer, are told of with their steps.
+    package var tracedNanoseconds = UInt64.max
 
     package init(
         clusterID: ClusterID, memberID: MemberID, requestBytesMax: Int, transactionOperationsMax: Int, requestTimeout: Duration,
@@ -424,13 +426,21 @@ package final class FrontLane {
         outbox.proposals.append(finish == nil ? Proposal(data: data) : Proposal(requestID: id, data: data))
     }
 
-    package func deliver(_ replies: [AppliedReply]) {
+    /// Hands replies to those who wait for them.
+    /// - Parameter applied: when their entries were begun to be applied, and when that was done; by the host's clock.
+    package func deliver(_ replies: [AppliedReply], applied: (begun: Instant, done: Instant)) {
         defer { resumeParkedCalls() }
+        let ended = max(now, applied.done)
         for reply in replies {
             guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
             var succeeded = false
             if case .success = reply.outcome { succeeded = true }
-            if let kind = call.kind { tallyAnswer(.replicated(kind), begun: call.begun, succeeded: succeeded) }
+            if let kind = call.kind {
+                tallyAnswer(.replicated(kind), begun: call.begun, succeeded: succeeded)
+                if ended.nanoseconds &- call.begun.nanoseconds > settings.tracedNanoseconds {
+                    noteSlow(kind, reply, call.sink, arrived: call.begun, begunApplying: applied.begun, ended: ended)
+                }
+            }
             if let finish = call.finish {
                 finish(reply.outcome, self)
                 continue
@@ -465,17 +475,26 @@ package final class FrontLane {
             guard let reads = openBarriers.removeValue(forKey: id) else { continue }
             if !slowAt.isEmpty { slowAt[id] = nil }
             switch outcome {
-            case .confirmed:
+            case .confirmed(let barrier):
+                noteIfSlow(barrier, reads)
                 for (read, deadline) in reads {
-                    let arrived = Instant(nanoseconds: deadline.nanoseconds - requestTimeoutNanoseconds)
+                    let arrived = arrival(deadline)
                     if case .range = read { tallyAnswer(.range, begun: arrived) }
                     run(read, arrived: arrived)
                 }
             case .leaderChanged:
                 tally.failedBarriers += 1
-                for (read, _) in reads { fail(read, .leaderChanged) }
+                for (read, deadline) in reads {
+                    noteFailure(of: read, .leaderChanged, deadline)
+                    fail(read, .leaderChanged)
+                }
             }
         }
+    }
+
+    /// When what has to wait no longer than `deadline` came.
+    func arrival(_ deadline: Instant) -> Instant {
+        Instant(nanoseconds: deadline.nanoseconds - requestTimeoutNanoseconds)
     }
 
     /// When what comes now has waited too long.
@@ -487,7 +506,8 @@ package final class FrontLane {
 
     private func run(_ read: WaitingRead, arrived: Instant) {
         switch read {
-        case .range(let request, let metadata, let sink): answer(request, metadata, sink, arrived: arrived)
+        case .range(let request, let metadata, let sink):
+            answer(request, metadata, sink, ReadTimes(arrived: arrived, agreed: now))
         case .task(let body): body(.success(()))
         }
     }
@@ -519,7 +539,10 @@ package final class FrontLane {
         noteSlowBarriers()
         for (id, reads) in openBarriers where reads.contains(where: { $0.deadline <= now }) {
             tally.failedBarriers += 1
-            for (read, deadline) in reads where deadline <= now { fail(read, .timeout) }
+            for (read, deadline) in reads where deadline <= now {
+                noteFailure(of: read, .timeout, deadline)
+                fail(read, .timeout)
+            }
             let left = reads.filter { $0.deadline > now }
             openBarriers[id] = left.isEmpty ? nil : left
         }
@@ -533,7 +556,7 @@ package final class FrontLane {
                 continue
             }
             guard due <= now else { continue }
-            tally.slowBarriers += 1
+            tally.unansweredBarriers += 1
             slowAt[id] = due + Self.slowBarrier
         }
         if slowAt.count > openBarriers.count { slowAt = slowAt.filter { openBarriers[$0.key] != nil } }

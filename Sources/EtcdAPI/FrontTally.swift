@@ -2,6 +2,8 @@
 
 package import Base
 package import EtcdWire
+package import Replica
+package import StateMachine
 
 /// A read that took long.
 package struct SlowRead: Sendable {
@@ -11,9 +13,48 @@ package struct SlowRead: Sendable {
     }
 
     package let request: Request
-    package let nanoseconds: UInt64
+    package let times: ReadTimes
+    package let ended: Instant
     /// The response message, or its fields behind the header.
     package let outcome: Result<Bytes, EtcdError>
+    /// For the header; nil where the message has one.
+    package let revision: Int64?
+
+    package var nanoseconds: UInt64 { ended.nanoseconds - times.arrived.nanoseconds }
+}
+
+/// The way of a read to its beginning.
+package struct ReadTimes: Sendable {
+    package var arrived: Instant
+    /// When it was behind its barrier; nil where there is none.
+    package var agreed: Instant?
+    /// When it was begun, not having to wait for others or for its client any more.
+    package var begun: Instant
+
+    init(arrived: Instant, agreed: Instant? = nil) {
+        self.arrived = arrived
+        self.agreed = agreed
+        begun = agreed ?? arrived
+    }
+}
+
+/// A request that went through the log, and took long from its arrival to its answer.
+package struct SlowWrite: Sendable {
+    package let kind: RaftRequestKind
+    package let request: Bytes
+    package let reply: Reply
+    package let arrived: Instant
+    package let begunApplying: Instant
+    package let ended: Instant
+    /// Of a compaction whose answer waited for the rows to be gone: when it was decided.
+    package let decided: Instant?
+}
+
+/// A barrier that took long.
+package struct SlowBarrier: Sendable {
+    package let begun: Instant
+    package let ended: Instant
+    package let read: ReadIndex
 }
 
 package struct FrontTally: Sendable {
@@ -46,9 +87,13 @@ package struct FrontTally: Sendable {
     package var grantedTTLs: [Int64] = []
     /// Reads that took long, counted from their arrival.
     package var slowReads: [SlowRead] = []
+    package var slowWrites: [SlowWrite] = []
+    package var slowBarriers: [SlowBarrier] = []
+    /// Of a turn no more are told of: of so many lines of a kind the log keeps few anyway.
+    static let slowMax = 128
     package var failedBarriers: UInt64 = 0
     /// How often a barrier has not been confirmed in the time after which etcd asks again.
-    package var slowBarriers: UInt64 = 0
+    package var unansweredBarriers: UInt64 = 0
     package var promotions: UInt64 = 0
     /// Nanoseconds that answers to requests on watch streams took, and rounds of notices of progress.
     package var watchControls: [UInt64] = []

@@ -66,7 +66,8 @@ extension MemberLoop {
         door.tracer?.flush()
     }
 
-    private static var unixOffset: Int64 {
+    /// What the clock's nanoseconds lack to those since 1970.
+    static var unixOffset: Int64 {
         Int64(Date().timeIntervalSince1970 * 1e9) - Int64(clamping: now().nanoseconds)
     }
 }

@@ -35,6 +35,19 @@ extension MemberLoop {
     }
 
     func write(_ slow: SlowRead) {
+        if slow.nanoseconds > metrics.slowApplyNanoseconds { warn(slow) }
+        if slow.nanoseconds > RequestTrace.threshold { write(RequestTrace(slow)) }
+    }
+
+    func write(_ slow: SlowWrite) { write(RequestTrace(slow)) }
+    func write(_ slow: SlowBarrier) { write(RequestTrace(slow)) }
+
+    private func write(_ trace: @autoclosure () -> RequestTrace) {
+        guard logger.isEnabled(.info) else { return }
+        logger.info("trace", trace().fields(number: .random(in: 0...Int32.max), unixOffset: Self.unixOffset))
+    }
+
+    private func warn(_ slow: SlowRead) {
         metrics.slowApplies += 1
         switch slow.request {
         case .range(let request):

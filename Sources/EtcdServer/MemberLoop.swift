@@ -185,6 +185,7 @@ final class MemberLoop {
             startMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000),
             checksReconfiguration: configuration.cluster.strictReconfigCheck)
         settings.slowReadNanoseconds = UInt64(max(0, requests.warningApplyDuration.nanoseconds))
+        settings.tracedNanoseconds = RequestTrace.threshold
         lane = FrontLane(settings, member: self)
         lane.wake = { [unowned self] in scheduleTurn() }
         lane.clock = Self.now
@@ -315,7 +316,9 @@ final class MemberLoop {
     private func noteTally() {
         let tally = lane.takeTally()
         metrics.note(tally)
+        for slow in tally.slowBarriers { write(slow) }
         for slow in tally.slowReads { write(slow) }
+        for slow in tally.slowWrites { write(slow) }
     }
 
     private func receive(_ message: LoopMessage) {
@@ -449,7 +452,7 @@ final class MemberLoop {
         }
         if !out.replies.isEmpty {
             metrics.proposalsPending = max(0, metrics.proposalsPending - out.replies.count)
-            lane.deliver(out.replies)
+            lane.deliver(out.replies, applied: (replica.apply.begunApplying, replica.apply.lastApplied))
         }
         if !out.barriers.isEmpty { lane.barriersPassed(out.barriers) }
         for (token, reader) in out.flushed { lane.flushed(token, reader) }

@@ -122,7 +122,7 @@ final class MemberMetrics {
         for took in tally.watchProgress { watchProgress.observe(Double(took) / 1e9) }
         for took in tally.snapshots { backendSnapshot.observe(Double(took) / 1e9) }
         promotions += tally.promotions
-        slowBarriers += tally.slowBarriers
+        slowBarriers += tally.unansweredBarriers
         leasesRenewed += tally.keepAlives
         failedBarriers += tally.failedBarriers
         for reason in tally.promotionFailures { promotionFailures[reason, default: 0] += 1 }

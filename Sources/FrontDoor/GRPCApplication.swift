@@ -162,7 +162,7 @@ final class GRPCCall: ReplySink {
     var hasRequest = false
     // Of a call that is told of when it ends, if it has taken long.
     private let application: GRPCApplication
-    private var request: Bytes?
+    private(set) var request: Bytes?
     private var response: Bytes?
     private var begun = Instant(nanoseconds: 0)
     // The lane may keep the call longer than the connection keeps the stream; the circle is cut when either ends.
@@ -210,6 +210,8 @@ final class GRPCCall: ReplySink {
         unanswered -= 1
         if isEnding, unanswered == 0 { finish(nil) }
     }
+
+    var requestMessage: Bytes? { request }
 
     /// The only request of a call with one answer.
     func noteRequest(_ bytes: Bytes, _ now: Instant) {

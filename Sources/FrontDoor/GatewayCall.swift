@@ -77,6 +77,7 @@ final class GatewayCall: ReplySink {
     // MARK: Replies
 
     var isOpen: Bool { !isDone && responder.isOpen }
+    var requestMessage: Bytes? { reports?.request }
     var queuedBytes: Int { responder.queuedBytes }
 
     func whenWritable(_ body: @escaping () -> Void) { responder.whenWritable(body) }

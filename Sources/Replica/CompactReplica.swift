@@ -77,7 +77,7 @@ package struct CompactReplica: ~Copyable {
         case saving
     }
     /// Barriers that wait for their index to be applied.
-    private var waitingBarriers: [(BarrierID, LogIndex)] = []
+    private var waitingBarriers: [(BarrierID, ReadIndex)] = []
 
     package init(
         consensus: consuming ConsensusLane, apply: consuming ApplyLane, confState: ConfState, snapshotIndex: LogIndex,
@@ -163,10 +163,15 @@ package struct CompactReplica: ~Copyable {
         }
         outbox.failure = from.failure ?? outbox.failure
         for (id, outcome) in from.barriers {
-            if case .confirmed(let index) = outcome, index > apply.appliedIndex {
-                waitingBarriers.append((id, index))
-            } else {
+            guard case .confirmed(var read) = outcome else {
                 outbox.barriers.append((id, outcome))
+                continue
+            }
+            read.applied = apply.appliedIndex
+            if read.index > read.applied {
+                waitingBarriers.append((id, read))
+            } else {
+                outbox.barriers.append((id, .confirmed(read)))
             }
         }
         outbox.raftLines += from.logLines
@@ -195,9 +200,9 @@ package struct CompactReplica: ~Copyable {
     private mutating func releaseBarriers() {
         guard !waitingBarriers.isEmpty else { return }
         let applied = apply.appliedIndex
-        waitingBarriers.removeAll { id, index in
-            guard index <= applied else { return false }
-            outbox.barriers.append((id, .confirmed(index)))
+        waitingBarriers.removeAll { id, read in
+            guard read.index <= applied else { return false }
+            outbox.barriers.append((id, .confirmed(read)))
             return true
         }
     }

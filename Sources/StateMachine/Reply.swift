@@ -27,6 +27,8 @@ package struct AppliedReply: Sendable {
     package var outcome: Result<Reply, EtcdError>
     /// Set for a physical compaction: the answer goes out when the rows up to this revision are gone.
     package var awaitsCompaction: Int64?
+    /// When such a compaction was decided, by the host's clock for figures.
+    package var decidedAt: Instant?
 }
 
 /// What members and operators want to know of an entry.

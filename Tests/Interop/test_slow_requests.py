@@ -1,16 +1,20 @@
 """Log lines of requests that take long, compared with Go's; and the flags that decide how the file is written."""
 
+import contextlib
 import json
 import re
+import signal
 import subprocess
+import threading
 import time
 
 import grpc
 import pytest
 
 import harness
+from cluster import Cluster
 from harness import b64, etcdctl
-from test_grpc import field
+from test_grpc import field, unary
 
 # What both are asked, in order, with lines that both write of it.
 def script(member):
@@ -107,6 +111,109 @@ def test_thresholds(tmp_path, threshold, is_told):
             assert re.match(r"20\d\d-\d\d-\d\dT", told["start time"])
 
 
+# Their steps
+
+
+@contextlib.contextmanager
+def standing_still(member, seconds):
+    """The member does nothing for a while; shorter than what makes others elect."""
+    member.process.send_signal(signal.SIGSTOP)
+    wakes = threading.Timer(seconds, member.process.send_signal, [signal.SIGCONT])
+    wakes.start()
+    try:
+        yield
+    finally:
+        wakes.join()
+
+
+def traces(member):
+    """Operation, fields, details and steps of each line; those of before 3.7 have the first in the message."""
+    found = []
+    for line in member.log().splitlines():
+        fields = json.loads(line) if line.startswith("{") else {}
+        message = re.fullmatch(r"trace(\[\d+\] (\w+))?", fields.get("msg", ""))
+        if not message:
+            continue
+        assert fields["level"] == "info" and fields["step_count"] == len(fields["steps"])
+        operation = message[2] or fields.pop("operation")
+        assert message[2] or isinstance(fields.pop("trace_id"), int)
+        for key in ("start", "end"):
+            assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|[+-]\d{4})", fields[key]), fields
+        assert re.fullmatch(r"[\d.]+m?s", fields["duration"])
+        steps = []
+        for step in fields["steps"]:
+            match = re.fullmatch(r"(?:trace\[\d+\] )?'([^']+)' (\{.*\})? \(duration: ([\d.]+)(\S+)\)", step)
+            assert match, step
+            steps.append((match[1], float(match[3]) * {"s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[match[4]]))
+        found.append((operation, {key for key in fields if key not in ("caller", "ts")}, fields["detail"], steps))
+    return found
+
+
+def test_steps_are_told_of_as_go_does(tmp_path):
+    """The other half of a cluster stands still for 350 ms: what needs it takes as long, here and in Go."""
+    found = {}
+    with_revision = re.compile(r"response_revision:(\d+)")
+    for kind in ("ours", "go"):
+        (tmp_path / kind).mkdir()
+        with Cluster(tmp_path / kind, kinds=(kind, kind), extra=["--election-timeout", "3000"]) as cluster:
+            leader = cluster.leader()
+            follower = next(member for member in cluster.members if member is not leader)
+            with grpc.insecure_channel(leader.endpoint) as channel:
+                unary(channel, "/etcdserverpb.KV/Put", field(1, b"a") + field(2, b"0"))
+                first = len(traces(leader))
+                for path, request in (
+                        ("Put", field(1, b"foo") + field(2, b"bar")),
+                        ("Txn", field(2, field(2, field(1, b"k") + field(2, b"v")))),
+                        ("Range", field(1, b"foo")),
+                        ("Txn", field(2, field(1, field(1, b"k")))),
+                        ("Compact", field(1, 2))):
+                    with standing_still(follower, 0.35):
+                        unary(channel, f"/etcdserverpb.KV/{path}", request)
+                    time.sleep(0.3)
+                # No reason for a line: not slow, or of a kind that Go says nothing of.
+                unary(channel, "/etcdserverpb.KV/Put", field(1, b"foo") + field(2, b"bar"))
+                with standing_still(follower, 0.35):
+                    unary(channel, "/etcdserverpb.KV/DeleteRange", field(1, b"foo"))
+                found[kind] = traces(leader)[first:]
+    lines = {
+        kind: [
+            (operation, keys, re.sub(r"(readStateIndex|appliedIndex|response_revision):\d+", r"\1:N", detail),
+             [name for name, took in steps if took > 0.1])
+            for operation, keys, detail, steps in told]
+        for kind, told in found.items()}
+    for told in lines.values():
+        told.sort(key=lambda line: (line[0], line[2]))
+    assert lines["ours"] == lines["go"]
+    assert {line[0] for line in lines["ours"]} == {"put", "transaction", "range", "compact", "linearizableReadLoop"}
+    for operation, _, detail, steps in found["ours"]:
+        assert steps and sum(took for _, took in steps) > 0.2
+        if revision := with_revision.search(detail):
+            assert int(revision[1]) >= 2
+        if operation == "put":
+            assert re.fullmatch(r"\{key:foo; req_size:10; response_revision:\d+; \}", detail)
+
+
+def test_reads_that_get_no_answer(tmp_path):
+    """They are told of with the reason, as in Go."""
+    found = {}
+    for kind in ("ours", "go"):
+        (tmp_path / kind).mkdir()
+        with Cluster(tmp_path / kind, kinds=(kind, kind)) as cluster:
+            leader = cluster.leader()
+            follower = next(member for member in cluster.members if member is not leader)
+            follower.process.send_signal(signal.SIGSTOP)
+            with grpc.insecure_channel(leader.endpoint) as channel, pytest.raises(grpc.RpcError) as refusal:
+                unary(channel, "/etcdserverpb.KV/Range", field(1, b"foo"), timeout=30)
+            follower.process.send_signal(signal.SIGCONT)
+            # The answer goes out before the lines are written.
+            time.sleep(0.5)
+            told = [line for line in lines(leader, "apply request took too long") if "read-only range" in line and "foo" in line]
+            found[kind] = (refusal.value.details(), told, [line for line in traces(leader) if line[0] == "range"])
+    assert found["ours"][:2] == found["go"][:2]
+    (ours,), (go,) = found["ours"][2], found["go"][2]
+    assert ours[:3] == go[:3] and [name for name, _ in ours[3]] == [name for name, _ in go[3]]
+
+
 # The file
 
 
@@ -171,6 +278,14 @@ def test_compactions_may_be_spread(tmp_path):
         begun = time.monotonic()
         status, _ = member.post("/v3/kv/compaction", {"revision": str(revision), "physical": True})
         assert status == 200 and time.monotonic() - begun > 0.7
+        # The answer goes out before the line is written.
+        deadline = time.monotonic() + 10
+        while not (told := [line for line in traces(member) if line[0] == "compact"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        ((_, _, detail, steps),) = told
+        assert re.fullmatch(r"\{revision:%d; response_revision:\d+; \}" % revision, detail)
+        assert [name for name, _ in steps] == ["physically toApply compaction"] and steps[0][1] > 0.7
         page = member.get("/metrics")[1]["text"]
         pauses = re.search(r"^etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count (\d+)", page, re.M)[1]
         assert int(pauses) >= 40

@@ -62,7 +62,9 @@ package struct ApplyLane: ~Copyable {
     private let localPrefix: UInt64
     /// The host's clock, for figures alone; without one everything takes no time.
     package var clock: (@Sendable () -> Instant)?
-    private var lastApplied = Instant(nanoseconds: 0)
+    /// When the first of the entries that were applied last was begun, and the last of them done.
+    package private(set) var begunApplying = Instant(nanoseconds: 0)
+    package private(set) var lastApplied = Instant(nanoseconds: 0)
     /// Set while a leader's snapshot is on its way into the state's place.
     package private(set) var isReplaced = false
     private var flushWaiters: [(token: UInt64, batch: BatchNumber)] = []
@@ -79,7 +81,9 @@ package struct ApplyLane: ~Copyable {
 
     /// Before the first of entries that follow each other.
     package mutating func beginsApplying() {
-        if let clock { lastApplied = clock() }
+        guard let clock else { return }
+        begunApplying = clock()
+        lastApplied = begunApplying
     }
 
     private mutating func timeSinceLast() -> UInt64 {
@@ -103,8 +107,9 @@ package struct ApplyLane: ~Copyable {
                 outbox.slow.append(SlowApply(data: entry.data, nanoseconds: took, outcome: reply.outcome))
             }
         }
-        if let reply = applied.reply, reply.requestID >> 48 == localPrefix {
+        if var reply = applied.reply, reply.requestID >> 48 == localPrefix {
             if reply.awaitsCompaction != nil, case .success = reply.outcome {
+                reply.decidedAt = lastApplied
                 compactionWaiters.append(reply)
             } else {
                 outbox.replies.append(reply)

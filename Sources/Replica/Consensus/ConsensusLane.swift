@@ -54,8 +54,16 @@ package struct CommittedEntries: Sendable {
 /// How a barrier ended.
 package enum BarrierOutcome: Sendable {
     /// Reads may run once this index is applied.
-    case confirmed(LogIndex)
+    case confirmed(ReadIndex)
     case leaderChanged
+}
+
+/// Raft's answer to a barrier.
+package struct ReadIndex: Sendable {
+    package let index: LogIndex
+    package let receivedAt: Instant
+    /// What was applied when the answer came.
+    package internal(set) var applied: LogIndex = 0
 }
 
 /// What leaves the consensus lane in one turn.
@@ -105,6 +113,8 @@ package struct ConsensusLane: ~Copyable {
     /// The one request on its way through raft, and whom its answer serves.
     private var openBarrier: (request: UInt64, ids: [BarrierID], askedAt: Instant)?
     private var nextBarrierRequest: UInt64
+    /// When what is under way began.
+    private var processedAt = Instant(nanoseconds: 0)
     private var lastStatus: RaftBasicStatus
     private var confState: ConfState
     package private(set) var applied: LogIndex
@@ -276,6 +286,7 @@ package struct ConsensusLane: ~Copyable {
 
     /// Turns what came in into what must go out.
     package mutating func process(now: Instant) {
+        processedAt = now
         if !proposals.isEmpty {
             let batch = proposals
             proposals.removeAll(keepingCapacity: true)
@@ -361,7 +372,8 @@ package struct ConsensusLane: ~Copyable {
             state.context == Bytes(withUnsafeBytes(of: open.request.bigEndian) { Array($0) })
         else { return }
         openBarrier = nil
-        for id in open.ids { outbox.barriers.append((id, .confirmed(state.index))) }
+        let read = ReadIndex(index: state.index, receivedAt: processedAt)
+        for id in open.ids { outbox.barriers.append((id, .confirmed(read))) }
     }
 
     private mutating func abandonBarriers() {
