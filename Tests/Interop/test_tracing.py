@@ -65,8 +65,12 @@ def test_calls_and_what_is_done_for_them(tmp_path):
                 assert refusal.value.code() == code
             with pytest.raises(grpc.RpcError):
                 unary(channel, "/etcdserverpb.KV/Nothing")
+            with pytest.raises(grpc.RpcError):
+                unary(channel, "/etcdserverpb.KV/Put", field(1, b"large") + field(2, b"x" * (1700 << 10)))
             unary(channel, "/grpc.health.v1.Health/Check")
-        (put,) = collector.wait("etcdserverpb.KV/Put")
+        put, large = collector.wait("etcdserverpb.KV/Put", 2)
+        # It did not get into the log, which is an event on the way.
+        assert child(collector, large, "put").events == [{"exception.message": "etcdserver: request is too large"}]
         assert put.kind == 2 and put.scope == CALLS and put.status == (0, "") and put.parent_id == b""
         assert put.attributes == {
             "rpc.method": "etcdserverpb.KV/Put", "rpc.system.name": "grpc", "server.address": "127.0.0.1",
@@ -228,6 +232,13 @@ def test_a_collector_that_comes_back(tmp_path):
             assert refusals and not warnings(member)
 
 
+def code(span):
+    """Earlier conventions have the number."""
+    number = span.attributes.get("rpc.grpc.status_code")
+    return span.attributes.get("rpc.response.status_code") or next(
+        code.name for code in grpc.StatusCode if code.value[0] == number)
+
+
 def test_names_agree_with_go(tmp_path):
     """Go 3.5.1 has an earlier set of attributes, and no spans within calls."""
     names = {}
@@ -246,11 +257,19 @@ def test_names_agree_with_go(tmp_path):
                     with pytest.raises(grpc.RpcError):
                         unary(channel, "/etcdserverpb.KV/Range", metadata=KEPT)
                     unary(channel, "/etcdserverpb.Cluster/MemberList", metadata=KEPT)
+                    with pytest.raises(grpc.RpcError):
+                        unary(channel, "/etcdserverpb.Lease/LeaseRevoke", field(1, 7), metadata=KEPT)
+                    renewals = channel.stream_stream("/etcdserverpb.Lease/LeaseKeepAlive")
+                    assert len(list(renewals(iter([field(1, 7)]), timeout=10, metadata=KEPT))) == 1
+                    watch = Watch(channel, metadata=KEPT)
+                    watch.create(b"a")
+                    watch.wait(lambda watch: watch.messages)
+                    watch.close()
                     member.put("k", "v")
+                    collector.wait("etcdserverpb.Watch/Watch")
                     collector.wait("etcdserverpb.KV/Put", 2)
-                    collector.wait("etcdserverpb.KV/Range", 2)
-                    collector.wait("etcdserverpb.Cluster/MemberList")
                 spans = [span for span in collector.spans if span.kind == 2 and span.parent_id == PARENT]
-                names[kind] = [(span.name, span.trace_id, span.state, span.resource) for span in spans]
+                names[kind] = [(span.name, code(span), span.trace_id, span.state, span.resource) for span in spans]
     assert names["ours"] == names["go"]
-    assert names["ours"][0][3] == {"service.name": "s", "service.instance.id": "i"}
+    assert [line[1] for line in names["ours"]] == ["OK", "OK", "INVALID_ARGUMENT", "OK", "NOT_FOUND", "OK", "CANCELLED"]
+    assert names["ours"][0][4] == {"service.name": "s", "service.instance.id": "i"}
