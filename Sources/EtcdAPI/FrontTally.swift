@@ -89,8 +89,8 @@ package struct FrontTally: Sendable {
     package var slowReads: [SlowRead] = []
     package var slowWrites: [SlowWrite] = []
     package var slowBarriers: [SlowBarrier] = []
-    /// Of a turn no more are told of: of so many lines of a kind the log keeps few anyway.
-    static let slowMax = 128
+    /// Of a turn no more are told of with their steps: of so many lines of a kind the log keeps few anyway.
+    package static let slowMax = 128
     package var failedBarriers: UInt64 = 0
     /// How often a barrier has not been confirmed in the time after which etcd asks again.
     package var unansweredBarriers: UInt64 = 0

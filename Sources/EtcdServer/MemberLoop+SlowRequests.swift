@@ -34,9 +34,9 @@ extension MemberLoop {
         writeSlow(slow.nanoseconds, prefix: "", request: request, response: response, slow.outcome.failure)
     }
 
-    func write(_ slow: SlowRead) {
+    func write(_ slow: SlowRead, withSteps: Bool) {
         if slow.nanoseconds > metrics.slowApplyNanoseconds { warn(slow) }
-        if slow.nanoseconds > RequestTrace.threshold { write(RequestTrace(slow)) }
+        if withSteps, slow.nanoseconds > RequestTrace.threshold { write(RequestTrace(slow)) }
     }
 
     func write(_ slow: SlowWrite) { write(RequestTrace(slow)) }

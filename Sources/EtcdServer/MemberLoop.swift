@@ -317,7 +317,7 @@ final class MemberLoop {
         let tally = lane.takeTally()
         metrics.note(tally)
         for slow in tally.slowBarriers { write(slow) }
-        for slow in tally.slowReads { write(slow) }
+        for (number, slow) in tally.slowReads.enumerated() { write(slow, withSteps: number < FrontTally.slowMax) }
         for slow in tally.slowWrites { write(slow) }
     }
 
