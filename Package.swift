@@ -158,7 +158,7 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "RaftWire", "FileIO", "SimulatedDisk", "Raft", "RaftLog", "Backend", "MVCC", "Auth", "StateMachine",
          "Replica"]
     ),
-    tests("FrontDoorTests", ["FrontDoor", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
+    tests("FrontDoorTests", ["FrontDoor", "TransportSecurity", nioCore, nioPosix, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("HTTP2Tests", ["Base", "HTTP2", "CNGHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
     tests("PeerTransportTests", ["Base", "RaftWire", "Membership", "PeerTransport", nioCore, nioPosix, nioHTTP1]),
     tests("EtcdServerTests", ["Base", "FileIO", "Metrics", "EtcdServer", "ServerConfiguration", "ServerLog"]),

@@ -22,14 +22,14 @@ extension EtcdServer {
             NIOLoopBound(ConnectionLimit(OpenFiles.limit.map { max(1, $0 - OpenFiles.reserved) }), eventLoop: loop)
         }.wait()
         for (url, traffic) in Self.clientPorts(listen) + listen.metricsURLs.map({ ($0, .metrics) }) {
-            let channel = try bind(clientBootstrap(member, url.isTLS ? tls : nil, traffic, limit), url)
+            let channel = try bind(clientBootstrap(member, url, url.isTLS ? tls : nil, traffic, limit), url)
             listeners.append(channel)
             if traffic != .metrics { _ = try loop.submit { limit.value.add(channel) }.wait() }
         }
     }
 
     private func clientBootstrap(
-        _ member: NIOLoopBound<MemberLoop>, _ tls: NIOLoopBound<ServerTLS>?, _ traffic: PortTraffic,
+        _ member: NIOLoopBound<MemberLoop>, _ url: EndpointURL, _ tls: NIOLoopBound<ServerTLS>?, _ traffic: PortTraffic,
         _ limit: NIOLoopBound<ConnectionLimit>
     ) -> ServerBootstrap {
         let logger = logger
@@ -46,7 +46,12 @@ extension EtcdServer {
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 1)
-        guard configuration.listen.reusePort else { return bootstrap }
+        return sharingPort(bootstrap, url)
+    }
+
+    /// Lets other processes listen on the same port where that is asked for; sockets of the file system have none.
+    func sharingPort(_ bootstrap: ServerBootstrap, _ url: EndpointURL) -> ServerBootstrap {
+        guard configuration.listen.reusePort, !url.isSocket else { return bootstrap }
         return bootstrap.serverChannelOption(.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT)), value: 1)
     }
 

@@ -344,8 +344,7 @@ package final class EtcdServer {
                     channel.eventLoop.makeCompletedFuture { try door.value.open(channel, isSecure: isSecure) }
                 }
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            if configuration.listen.reusePort { _ = bootstrap.serverChannelOption(.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT)), value: 1) }
-            peerListeners.append(try bind(bootstrap, url))
+            peerListeners.append(try bind(sharingPort(bootstrap, url), url))
         }
     }
 }

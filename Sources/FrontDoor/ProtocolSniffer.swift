@@ -18,9 +18,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
     private var seen = ByteBuffer()
     private var isDecided = false
 
-    /// How long a connection may take to say what it speaks, its TLS handshake counted: as long as gRPC's server in Go.
-    private static let openingTimeout = TimeAmount.seconds(120)
-    private var timeout: Scheduled<Void>?
+    private let limit = OpeningLimit()
 
     private func origin(_ context: ChannelHandlerContext) -> HTTPOrigin {
         HTTPOrigin(
@@ -34,12 +32,9 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
         self.isSecure = isSecure
     }
 
-    package func handlerAdded(context: ChannelHandlerContext) {
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        timeout = context.eventLoop.scheduleTask(in: Self.openingTimeout) { bound.value.close(promise: nil) }
-    }
+    package func handlerAdded(context: ChannelHandlerContext) { limit.begin(context) }
 
-    package func handlerRemoved(context: ChannelHandlerContext) { timeout?.cancel() }
+    package func handlerRemoved(context: ChannelHandlerContext) { limit.end() }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if isDecided { return context.fireChannelRead(data) }

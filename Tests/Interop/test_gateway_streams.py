@@ -243,6 +243,58 @@ def test_members_on_a_shared_port(tmp_path):
             third.kill()
 
 
+def test_a_port_is_shared_with_go(tmp_path):
+    """Who connects gets one or the other."""
+    ports = (harness.free_port(), harness.free_port())
+    theirs = harness.Member(tmp_path / "go", program=harness.go_program("etcd"), ports=ports, extra=["--socket-reuse-port"])
+    ours = harness.Member(tmp_path / "ours", ports=ports, extra=["--socket-reuse-port"])
+    with theirs:
+        ours.start(wait=False)
+        try:
+            seen, deadline = set(), time.monotonic() + 30
+            while len(seen) < 2:
+                assert ours.process.poll() is None and time.monotonic() < deadline, (seen, ours.log_tail())
+                seen.add(ours.get("/version")[1]["etcdserver"])
+        finally:
+            ours.kill()
+
+
+@pytest.mark.parametrize("program", ["ours", "go"])
+def test_a_reused_address_is_not_a_shared_port(tmp_path, program):
+    """A port of connections that have just ended can be listened on; one that another listens on cannot."""
+    program = None if program == "ours" else harness.go_program("etcd")
+    ports = (harness.free_port(), harness.free_port())
+    member = harness.Member(tmp_path / "a", program=program, ports=ports, extra=["--socket-reuse-address"])
+    with member:
+        # A connection that the member ends first, which its port has to remember.
+        with socket.create_connection(("127.0.0.1", member.client)) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert b"true" in connection.makefile("rb").read()
+        second = harness.Member(tmp_path / "b", program=program, ports=ports, extra=["--socket-reuse-address"])
+        second.start(wait=False)
+        try:
+            assert second.process.wait(20) == 1
+        finally:
+            second.kill()
+        assert "address already in use" in second.log()
+        member.put("a", "1")
+        member.stop()
+    with member:
+        assert member.all_keys()
+
+
+def test_a_shared_port_beside_a_socket_of_the_file_system(tmp_path):
+    """A socket has no port that could be shared; the flag is for the others."""
+    path = tmp_path / "etcd.sock:1"
+    member = harness.Member(tmp_path / "data", wrapper=["env", f"--chdir={tmp_path}"])
+    member.extra = ["--socket-reuse-port", "--listen-client-urls", f"http://127.0.0.1:{member.client},unix://etcd.sock:1"]
+    with member, socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b'"health":"true"' in connection.makefile("rb").read()
+
+
 def test_a_socket_of_the_file_system(tmp_path):
     """gRPC and HTTP over it, as over a port; a file that is left of a killed member is no obstacle."""
     for program in (None, harness.go_program("etcd")):

@@ -2,11 +2,13 @@
 
 import datetime
 import ipaddress
+import os
 import socket
 import ssl
 import subprocess
 import time
 
+import grpc
 import harness
 import pytest
 from cryptography import x509
@@ -205,3 +207,48 @@ def test_common_name_is_the_user(tmp_path, authority):
         denied = run("put", "c1", "not mine")
         assert denied.returncode != 0 and "permission denied" in denied.stderr
         assert run("--user", "root:secret", "put", "c1", "root's").stdout == "OK\n"
+
+
+@pytest.mark.parametrize("kind", ["ours", "go"])
+def test_tls_over_a_socket_of_the_file_system(tmp_path, authority, kind):
+    """`unixs://`: gRPC and HTTP over TLS, and nothing without it."""
+    server = authority.issue("server")
+    program = harness.go_program("etcd") if kind == "go" else None
+    # Go wants a name and a port, and takes them for the name of a file.
+    path = tmp_path / "etcd.sock:1"
+    member = harness.Member(tmp_path / "m", program=program, wrapper=["env", f"--chdir={tmp_path}"])
+    urls = f"http://127.0.0.1:{member.client},unixs://etcd.sock:1"
+    member.extra = ["--listen-client-urls", urls, "--cert-file", server[0], "--key-file", server[1]]
+    with member:
+        with open(authority.path, "rb") as file:
+            credentials = grpc.ssl_channel_credentials(file.read())
+        override = [("grpc.ssl_target_name_override", "localhost")]
+        with grpc.secure_channel(f"unix:{path}", credentials, options=override) as channel:
+            channel.unary_unary("/etcdserverpb.KV/Put")(b"\x0a\x01k\x12\x01v", timeout=10)
+        assert member.all_keys()[0]["value"] == harness.b64("v")
+        trusting = ssl.create_default_context(cafile=authority.path)
+        with unix_connection(path) as raw, trusting.wrap_socket(raw, server_hostname="localhost") as secured:
+            assert secured.getpeercert(True) == server[2].public_bytes(serialization.Encoding.DER)
+            secured.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert b'"health":"true"' in secured.makefile("rb").read()
+        stranger = ssl.create_default_context(cafile=Authority(tmp_path, "other").path)
+        with unix_connection(path) as raw, pytest.raises(ssl.SSLCertVerificationError):
+            stranger.wrap_socket(raw, server_hostname="localhost")
+        # Plain text is not answered, and the member lives.
+        with unix_connection(path) as raw:
+            raw.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            try:
+                assert not raw.recv(100).startswith(b"HTTP/1.1 200")
+            except ConnectionResetError:
+                pass
+        if kind == "ours" and os.environ.get("CTL_UNDER_TEST"):
+            command = [os.environ["CTL_UNDER_TEST"], f"--endpoints=unixs://{path}", f"--cacert={authority.path}", "get", "k"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=harness.clean_environment())
+            assert done.stdout == "k\nv\n", done.stderr
+
+
+def unix_connection(path):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(10)
+    connection.connect(str(path))
+    return connection
