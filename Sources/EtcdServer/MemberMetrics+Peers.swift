@@ -29,8 +29,12 @@ extension MemberMetrics {
                 "etcd_network_disconnected_peers_total", "counter", "Connections to peers that were lost.",
                 lost.map { ("Local=\"\(local)\",Remote=\"\($0.id)\"", Double($0.counters.disconnects)) })
         }
-        func family(_ name: String, _ type: String, _ help: String, _ label: String, _ value: (PeerCounters) -> UInt64) {
-            let rows = counters.filter { value($0.counters) > 0 }.map { ("\(label)=\"\($0.id)\"", Double(value($0.counters))) }
+        /// - Parameter isKnown: whether there is a row; without one if there is something to count.
+        func family(
+            _ name: String, _ type: String, _ help: String, _ label: String, isKnown: ((PeerCounters) -> Bool)? = nil,
+            _ value: (PeerCounters) -> UInt64
+        ) {
+            let rows = counters.filter { isKnown?($0.counters) ?? (value($0.counters) > 0) }.map { ("\(label)=\"\($0.id)\"", Double(value($0.counters))) }
             if !rows.isEmpty { page.family(name, type, help, rows) }
         }
         family("etcd_network_peer_sent_bytes_total", "counter", "Bytes sent to peers.", "To") { $0.sentBytes }
@@ -41,14 +45,16 @@ extension MemberMetrics {
         }
         family("etcd_network_snapshot_send_success", "counter", "Snapshots sent.", "To") { $0.snapshotsSent }
         family("etcd_network_snapshot_send_failures", "counter", "Snapshots that could not be sent.", "To") { $0.snapshotSendFailures }
-        family("etcd_network_snapshot_send_inflights_total", "gauge", "Snapshots being sent.", "To") { $0.snapshotsBeingSent }
+        family("etcd_network_snapshot_send_inflights_total", "gauge", "Snapshots being sent.", "To",
+            isKnown: { $0.snapshotsSent + $0.snapshotSendFailures + $0.snapshotsBeingSent > 0 },
+            { $0.snapshotsBeingSent })
         family("etcd_network_snapshot_receive_success", "counter", "Snapshots received.", "From") { $0.snapshotsReceived }
         family("etcd_network_snapshot_receive_failures", "counter", "Snapshots that could not be received.", "From") {
             $0.snapshotReceiveFailures
         }
-        family("etcd_network_snapshot_receive_inflights_total", "gauge", "Snapshots being received.", "From") {
-            $0.snapshotsBeingReceived
-        }
+        family("etcd_network_snapshot_receive_inflights_total", "gauge", "Snapshots being received.", "From",
+            isKnown: { $0.snapshotsReceived + $0.snapshotReceiveFailures + $0.snapshotsBeingReceived > 0 },
+            { $0.snapshotsBeingReceived })
         page.histogram("etcd_network_peer_round_trip_time_seconds", "Time for a probe to come back.", roundTrips) {
             "To=\"\(hexadecimal($0))\""
         }

@@ -257,3 +257,44 @@ def test_events_that_a_client_does_not_take(member):
     while total(samples(member), "etcd_debugging_mvcc_pending_events_total") != 0:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+SNAPSHOTS = ("etcd_snap_", "etcd_debugging_snap_", "etcd_network_snapshot_", "etcd_server_snapshot_", "etcd_disk_backend_snapshot_")
+
+
+def snapshot_figures(member):
+    """By name: type, the sets of labels, and whether there is anything to count."""
+    with urllib.request.urlopen(f"http://{member.endpoint}/metrics", timeout=10) as response:
+        page = response.read().decode()
+    found = {}
+    for family in text_string_to_metric_families(page):
+        if family.name.startswith(SNAPSHOTS):
+            counted = [one for one in family.samples if not one.name.endswith(("_bucket", "_sum", "_created"))]
+            found[family.name] = (
+                family.type, {frozenset(one.labels) for one in counted}, sum(one.value for one in counted) > 0)
+    return found
+
+
+def test_a_snapshot_is_counted_by_sender_and_receiver(tmp_path):
+    """A member joins whom the log can't help any more: what its leader and itself count is what Go's count."""
+    seen = {}
+    for kind in ("go", "ours"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        with Cluster(folder, kinds=(kind,), extra=["--snapshot-count", "500"]) as cluster:
+            leader = cluster.members[0]
+            # The log keeps five thousand entries for those who are late.
+            with grpc.insecure_channel(leader.endpoint) as channel:
+                put = channel.unary_unary("/etcdserverpb.KV/Put")
+                for _ in range(30):
+                    for answer in [put.future(b"\x0a\x01k\x12\x01v", timeout=30) for _ in range(200)]:
+                        answer.result()
+            joined = cluster.add(kind)
+            cluster.wait_equal()
+            assert "sent database snapshot" in leader.log() and "received and saved database snapshot" in joined.log()
+            seen[kind] = {"leader": snapshot_figures(leader), "joined": snapshot_figures(joined)}
+    assert seen["ours"]["joined"]["etcd_snap_db_save_total_duration_seconds"][2]
+    for role in ("leader", "joined"):
+        ours, theirs = seen["ours"][role], seen["go"][role]
+        wrong = {name: (ours.get(name), theirs.get(name)) for name in ours | theirs if ours.get(name) != theirs.get(name)}
+        assert not wrong, f"{role}: ours and Go's {wrong}"
