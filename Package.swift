@@ -45,6 +45,7 @@ func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let targets: [Target] = [
     // Layer 0
     .target(name: "CChecksum"),
+    .target(name: "CProfiler"),
     room("Base", ["CChecksum"]),
     // Layer 1
     room("Wire", ["Base"]),
@@ -77,6 +78,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CResolver"),
     room("Threads", []),
+    room("Profiling", ["Base", "Wire", "CProfiler", "CZlib"]),
     room("ServiceLookup", ["CResolver"]),
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras, x509, swiftASN1]),
@@ -89,7 +91,7 @@ let targets: [Target] = [
     ),
     room("TraceExport", ["Base", "Tracing", grpcCore, grpcTransport, nioCore, nioPosix]),
     // Layer 9
-    room("FrontDoor", ["Base", "Wire", "Tracing", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", nioCore, nioHTTP1, nioWebSocket]),
+    room("FrontDoor", ["Base", "Wire", "Tracing", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", "Profiling", nioCore, nioHTTP1, nioWebSocket]),
     // Layer 10
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     room("ServerConfiguration", ["ServerLog", "CYAML"]),
@@ -97,8 +99,8 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "Wire", "RaftWire", "ServiceLookup", "Threads", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics", "TransportSecurity",
-         "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
+         "Wire", "RaftWire", "ServiceLookup", "Threads", "Profiling", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+         "TransportSecurity", "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
     room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioHTTP2, nioSSL, asyncAlgorithms]),
@@ -113,8 +115,8 @@ let targets: [Target] = [
     room("TCPGateway", [nioCore, nioPosix]),
     room(
         "GRPCProxy",
-        ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "ServiceLookup", "TransportSecurity", "ServerConfiguration", "ServerLog",
-         "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
+        ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "Profiling", "ServiceLookup", "TransportSecurity", "ServerConfiguration",
+         "ServerLog", "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
     ),
     .systemLibrary(name: "CAllocator"),
     room("EtcdProgram", ["CAllocator", "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads"]),
@@ -165,6 +167,7 @@ let targets: [Target] = [
     tests("EtcdAPITests", ["Base", "EtcdWire", "EtcdAPI", protobuf]),
     tests("CredentialsTests", ["Base", "Auth", "Credentials", crypto, cryptoExtras, x509, swiftASN1]),
     tests("ThreadsTests", ["Threads"]),
+    tests("ProfilingTests", ["Base", "Wire", "Threads", "Profiling", "CZlib"]),
     tests("ServiceLookupTests", ["ServiceLookup"]),
     tests("CommandLineKitTests", ["CommandLineKit"]),
     tests("ControlTests", ["CommandLineKit", "Control", "EtcdWire", protobuf]),

@@ -12,6 +12,7 @@ import Membership
 import NIOCore
 import NIOPosix
 import PeerTransport
+import Profiling
 import Replica
 import Threads
 import TraceExport
@@ -75,6 +76,7 @@ package final class EtcdServer {
         logger.info("configuring client listeners", [.strings("listen-client-urls", listen.clientURLs.map(\.description))])
         let exporter = try traceExporter()
         self.exporter = exporter
+        if configuration.monitoring.enablePprof { logger.info("pprof is enabled", [.string("path", ProfilePages.path)]) }
         logger.info(
             "starting an etcd server",
             configuration.startFields(
@@ -486,6 +488,7 @@ extension FrontDoorSettings {
         trustsCertificates = configuration.security.client.clientCertAuth
         commandLine = CommandLine.arguments
         openFilesMax = UInt64(OpenFiles.limit ?? 0)
+        servesProfiles = configuration.monitoring.enablePprof || configuration.logging.level == .debug
     }
 }
 

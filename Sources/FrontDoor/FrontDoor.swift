@@ -20,6 +20,8 @@ package struct FrontDoorSettings: Sendable {
     package var commandLine: [String] = []
     /// For the page of variables.
     package var openFilesMax: UInt64 = 0
+    /// Profiles of the process are served.
+    package var servesProfiles = false
 
     package init(http2: HTTP2ServerSettings, servesGateway: Bool, corsOrigins: Set<String>, hostNames: Set<String>) {
         self.http2 = http2

@@ -7,6 +7,7 @@ import HTTP2
 import Membership
 import MVCC
 import NIOCore
+import Profiling
 import Raft
 import StateMachine
 
@@ -88,6 +89,7 @@ extension HTTPResponder {
 
 /// How a connection's requests come.
 struct HTTPOrigin {
+    var eventLoop: any EventLoop
     var traffic: PortTraffic
     var isSecure = false
     /// The common name of the client's verified certificate.
@@ -148,6 +150,8 @@ struct HTTPRouter {
                 request, responder, group: "readyz",
                 names: ["data_corruption", "serializable_read", "linearizable_read", "non_learner"])
         case "/debug/vars" where traffic != .metrics: variables(responder)
+        case let path where traffic != .metrics && frontDoor.settings.servesProfiles && ProfilePages.serve(path):
+            profile(request, responder)
         case _ where isGatewayRequest(request):
             GatewayCall.start(request, frontDoor, responder, valueBytesMax: valueBytesMax)
         default:
@@ -250,6 +254,20 @@ struct HTTPRouter {
             .init(key: "raft.status", value: .object(status)),
         ])
         responder.respond(200, [("Content-Type", "application/json; charset=utf-8")], Bytes(json.encoded))
+    }
+
+    /// A profile takes its time, on other threads; a client that goes away ends it.
+    private func profile(_ request: HTTPRequest, _ responder: any HTTPResponder) {
+        let asked = ProfileRequest(method: request.method, uri: request.uri, body: request.body)
+        let eventLoop = origin.eventLoop
+        let answer = NIOLoopBound(responder, eventLoop: eventLoop)
+        let task = Task {
+            guard let page = try? await ProfilePages.answer(asked) else { return }
+            eventLoop.execute {
+                if answer.value.isOpen { answer.value.respond(page.status, page.fields, page.body) }
+            }
+        }
+        responder.whenClosed { task.cancel() }
     }
 
     private func health(_ request: HTTPRequest, _ responder: any HTTPResponder) {

@@ -22,7 +22,7 @@ package final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHand
 
     private func origin(_ context: ChannelHandlerContext) -> HTTPOrigin {
         HTTPOrigin(
-            traffic: traffic, isSecure: isSecure, certificateName: certificateName, remote: context.remoteAddress,
+            eventLoop: context.eventLoop, traffic: traffic, isSecure: isSecure, certificateName: certificateName, remote: context.remoteAddress,
             local: context.localAddress)
     }
 

@@ -24,6 +24,8 @@ final class GRPCProxyServer: Sendable {
         var memberTLS: ClientTLSSettings?
         /// Of the port for clients; nil for plain text.
         var clientTLS: TLSSettings?
+        /// On the port for clients.
+        var servesProfiles = false
     }
 
     private let settings: Settings
@@ -93,7 +95,9 @@ final class GRPCProxyServer: Sendable {
     }
 
     private func bind(_ address: HostAndPort, isSecure: Bool, pagesOnly: Bool) async throws -> any Channel {
-        let (services, pages, logger, loop) = (services, pages, logger, loop)
+        let (services, logger, loop) = (services, logger, loop)
+        var pages = pages
+        pages.servesProfiles = settings.servesProfiles && !pagesOnly
         let http2 = settings.http2
         let clientTLS = isSecure ? settings.clientTLS : nil
         // Files that don't fit are an error now, not with the first connection.
@@ -103,7 +107,7 @@ final class GRPCProxyServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelInitializer { channel in
+            .childChannelInitializer { [pages] channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let tls = tls.value {
                         let remote = channel.remoteAddress.map(String.init(describing:)) ?? ""

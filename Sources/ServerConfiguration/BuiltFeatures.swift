@@ -30,9 +30,6 @@ package enum BuiltFeatures {
 
     package static let refusals: [Refusal] =
         [
-            // Observation
-            // Go's runtime takes these profiles of itself; a program without it has none to show.
-            changed("enable-pprof", "profiles are those of Go's runtime; perf and /debug/vars show this program"),
             // Features switched on or off by name; all that exist are built in or not built at all.
             asked("feature-gates", "one of those that are not built") { configuration in
                 FeatureGate.allCases.contains { gate in
@@ -40,18 +37,6 @@ package enum BuiltFeatures {
                 }
             },
         ]
-
-    /// A row for a flag that must keep its default.
-    private static func changed(_ flag: String, _ detail: String? = nil) -> Refusal {
-        Refusal(
-            flag: flag,
-            isAskedFor: { configuration in
-                guard let definition = FlagTable.byName[flag] else { return false }
-                return definition.text(in: configuration) != definition.text(in: ServerConfiguration())
-            },
-            detail: detail
-        )
-    }
 
     private static func asked(
         _ flag: String,

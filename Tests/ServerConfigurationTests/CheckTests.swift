@@ -102,7 +102,6 @@ import Testing
 
     @Test(arguments: [
         (["--feature-gates", "PriorityRequest=true"], "--feature-gates (one of those that are not built)"),
-        (["--enable-pprof"], "--enable-pprof (profiles are those of Go's runtime; perf and /debug/vars show this program)"),
     ])
     func whatIsNotBuiltIsRefused(arguments: [String], subject: String) throws {
         let failure = try fail(arguments)

@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "--enable-pprof", "--feature-gates=TxnModeWriteWithSharedBuffer=false",
+        "--feature-gates=TxnModeWriteWithSharedBuffer=false",
     ])
     func whatHasNoEffectYetIsRefused(argument: String) throws {
         let sentence = try fail([argument]).message
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "--warning-apply-duration=1s", "--warning-unary-request-duration=1s", "--memory-mlock", "--compaction-batch-limit=7",
+        "--enable-pprof", "--warning-apply-duration=1s", "--warning-unary-request-duration=1s", "--memory-mlock", "--compaction-batch-limit=7",
         "--compaction-sleep-interval=1s", "--backend-batch-limit=7", "--backend-batch-interval=1s",
         "--enable-distributed-tracing", "--distributed-tracing-address=a:1", "--distributed-tracing-service-name=a",
         "--distributed-tracing-instance-id=a", "--distributed-tracing-sampling-rate=1",

@@ -8,6 +8,7 @@ struct LayeringTests {
     /// Layer and permitted imports of every room; system and package modules by name, `Testing` is for tests alone.
     static let rooms: [String: (layer: Int, imports: Set<String>)] = [
         "CChecksum": (0, []),
+        "CProfiler": (0, []),
         "Base": (0, ["CChecksum", "Glibc", "Musl", "Darwin"]),
         "Wire": (1, ["Base"]),
         "Metrics": (1, []),
@@ -39,6 +40,7 @@ struct LayeringTests {
         "CResolver": (8, []),
         "ServiceLookup": (8, ["CResolver"]),
         "Threads": (8, ["Glibc", "Musl"]),
+        "Profiling": (8, ["Base", "Wire", "CProfiler", "CZlib", "Synchronization", "Glibc", "Musl"]),
         "Credentials": (
             8, ["Base", "Auth", "CCrypt", "Crypto", "CryptoExtras", "FoundationEssentials", "Glibc", "Musl", "SwiftASN1", "X509"]
         ),
@@ -64,8 +66,8 @@ struct LayeringTests {
         "FrontDoor": (
             9,
             [
-                "Base", "Wire", "Tracing", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", "NIOCore",
-                "NIOHTTP1", "NIOWebSocket",
+                "Base", "Wire", "Tracing", "EtcdWire", "MVCC", "Membership", "Raft", "StateMachine", "EtcdAPI", "HTTP2", "Profiling",
+                "NIOCore", "NIOHTTP1", "NIOWebSocket",
             ]
         ),
         "ServerLog": (9, ["CZlib", "Dispatch", "FoundationEssentials", "Glibc", "Musl", "Synchronization"]),
@@ -75,7 +77,7 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Wire", "RaftWire", "ServiceLookup", "Threads", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "Wire", "RaftWire", "ServiceLookup", "Threads", "Profiling", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
                 "TransportSecurity", "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
@@ -99,7 +101,7 @@ struct LayeringTests {
         "GRPCProxy": (
             11,
             [
-                "Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "ServiceLookup", "TransportSecurity", "ServerConfiguration",
+                "Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "Profiling", "ServiceLookup", "TransportSecurity", "ServerConfiguration",
                 "ServerLog", "CommandLineKit", "TCPGateway", "SwiftProtobuf", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOTLS",
                 "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]

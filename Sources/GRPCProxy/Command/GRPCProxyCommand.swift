@@ -5,6 +5,7 @@ import EtcdClient
 import FoundationEssentials
 import HTTP2
 import NIOCore
+import Profiling
 import ServerLog
 import TransportSecurity
 
@@ -39,11 +40,13 @@ enum GRPCProxyCommand {
         settings.cluster.hostName = hostName()
         settings.memberTLS = memberTLS
         settings.clientTLS = clientTLS
+        settings.servesProfiles = call.bool("enable-pprof")
         let server = GRPCProxyServer(client, settings, logger)
         await server.waitForMembers()
         let channel = try await bound(call.string("listen-addr")) { try await server.listen(listen) }
         logger.info("listening for gRPC proxy client requests", [.string("address", call.string("listen-addr"))])
         server.register()
+        if settings.servesProfiles { logger.info("gRPC proxy enabled pprof", [.string("path", ProfilePages.path)]) }
         try await listenForMetrics(server, call, logger)
         logger.info("started gRPC proxy", [.string("address", call.string("listen-addr"))])
         try await channel.closeFuture.get()
@@ -104,8 +107,7 @@ enum GRPCProxyCommand {
     }
 
     private static func warnOfUnsupported(_ call: Invocation, _ logger: ServerLogger) {
-        for name in ["enable-pprof", "experimental-enable-grpc-logging", "permit-without-stream"] where call.bool(name)
-        {
+        for name in ["experimental-enable-grpc-logging", "permit-without-stream"] where call.bool(name) {
             logger.warn("the flag has no effect in this implementation", [.string("flag", "--\(name)")])
         }
     }

@@ -1,6 +1,7 @@
 // The handlers of a listening port: HTTP/2 with prior knowledge announces itself in its first bytes, everything else is
 // HTTP/1 and gets pages.
 
+import Base
 import HTTP2
 import NIOCore
 import NIOHTTP1
@@ -49,30 +50,43 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
     }
 }
 
-/// Pages over HTTP/1, one after the other; what a request's body says concerns nobody.
+/// Pages over HTTP/1, one after the other.
 final class PageHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
     private let pages: ProxyPages
     private var head: HTTPRequestHead?
+    private var body = ByteBuffer()
+    private var task: Task<Void, Never>?
+    /// Addresses whose names are asked for are all that a body says; what comes after is nobody's concern.
+    private static let bodyBytesMax = 1 << 20
 
     init(_ pages: ProxyPages) { self.pages = pages }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): self.head = head
-        case .body: break
+        case .body(var part):
+            if body.readableBytes + part.readableBytes <= Self.bodyBytesMax { body.writeBuffer(&part) }
         case .end:
             guard let head else { return }
             self.head = nil
-            Self.answer(head, pages, context.channel)
+            task = Self.answer(head, Bytes(Array(body.readableBytesView)), pages, context.channel)
+            body.clear()
         }
     }
 
-    private static func answer(_ head: HTTPRequestHead, _ pages: ProxyPages, _ channel: any Channel) {
+    func channelInactive(context: ChannelHandlerContext) {
+        task?.cancel()
+        context.fireChannelInactive()
+    }
+
+    private static func answer(
+        _ head: HTTPRequestHead, _ body: Bytes, _ pages: ProxyPages, _ channel: any Channel
+    ) -> Task<Void, Never> {
         Task {
-            let page = await pages.answer(method: head.method.rawValue, path: head.uri)
+            guard let page = await pages.answer(method: head.method.rawValue, path: head.uri, body: body) else { return }
             write(page, to: channel, head)
         }
     }

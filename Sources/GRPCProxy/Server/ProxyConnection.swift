@@ -50,6 +50,7 @@ final class ProxyConnection: HTTP2ServerApplication {
 
     func ended(_ stream: ServerStream, _ end: StreamEnd) {
         let call = stream.context as? ProxyCall
+        (stream.context as? PageRequest)?.task.cancel()
         stream.context = nil
         call?.ended()
     }
@@ -58,12 +59,20 @@ final class ProxyConnection: HTTP2ServerApplication {
         let (method, path) = (stream.head.method, stream.head.path)
         let bound = NIOLoopBound(stream, eventLoop: loop)
         let (pages, loop) = (pages, loop)
-        Task {
-            let page = await pages.answer(method: method, path: path)
+        let task = Task {
+            guard let page = await pages.answer(method: method, path: path, body: body) else { return }
             loop.execute {
                 bound.value.respond(status: page.status, headers: page.fields, body: Bytes(page.body))
             }
         }
+        stream.context = PageRequest(task)
+    }
+
+    /// Of a client that may go away.
+    private final class PageRequest {
+        let task: Task<Void, Never>
+
+        init(_ task: Task<Void, Never>) { self.task = task }
     }
 
     func burstBegins() {}

@@ -1,9 +1,11 @@
 // What the proxy says over plain HTTP: its health and numbers, and those of the members behind it.
 
+import Base
 import EtcdClient
 import EtcdWire
 import FoundationEssentials
 import Metrics
+import Profiling
 
 /// One answer.
 struct ProxyPage: Sendable {
@@ -30,13 +32,21 @@ struct ProxyPages: Sendable {
     let memberMetrics: @Sendable () async throws -> [UInt8]
     /// Whether the proxy advertises an address: one without isn't asked for its own health.
     let isAdvertised: Bool
+    var servesProfiles = false
 
     /// As long as etcd's proxy waits.
     private static let healthTimeout = Duration.seconds(1)
 
-    func answer(method: String, path uri: String) async -> ProxyPage {
+    /// - Returns: nil if the task is cancelled meanwhile: nobody waits any more.
+    func answer(method: String, path uri: String, body: Bytes) async -> ProxyPage? {
         let path = String(uri.prefix { $0 != "?" })
         switch path {
+        case _ where servesProfiles && ProfilePages.serve(path):
+            let asked = ProfileRequest(method: method, uri: uri, body: body)
+            guard let found = try? await ProfilePages.answer(asked) else { return nil }
+            var page = ProxyPage(found.status, "", found.body.array)
+            page.fields = found.fields
+            return page
         case "/metrics": return await forwardedMetrics()
         case "/proxy/metrics":
             return ProxyPage(200, "text/plain; version=0.0.4; charset=utf-8", Array(services.metricsPage().utf8))
