@@ -40,7 +40,9 @@ enum ProcessFacts {
 
     /// Nil if it has ended.
     static func threadName(_ id: UInt64) -> String? {
-        read("/proc/self/task/\(id)/comm").map { String(decoding: $0.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self) }
+        read("/proc/self/task/\(id)/comm").map {
+            String(decoding: $0.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+        }
     }
 
     private static func thread(_ id: UInt64) -> Thread? {

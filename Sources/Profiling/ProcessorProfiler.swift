@@ -109,19 +109,25 @@ struct RecordedStacks {
     func profile(period: Int64, dropped: UInt64) -> Profile {
         var profile = Profile(
             sampleTypes: [.init("samples", "count"), .init("cpu", "nanoseconds")],
-            periodType: .init("cpu", "nanoseconds"), period: period)
+            periodType: .init("cpu", "nanoseconds"),
+            period: period
+        )
         var merged: [Profile.Place: Int64] = [:]
         for (stack, count) in counts {
             // Where a call returns to may belong to what comes after it.
-            let frames = stack.addresses.enumerated().map { Frame.address($0.offset == 0 ? $0.element : $0.element - 1) }
+            let frames = stack.addresses.enumerated().map {
+                Frame.address($0.offset == 0 ? $0.element : $0.element - 1)
+            }
             let label = Profile.Label(key: "thread", text: threadNames[stack.thread] ?? "")
             merged[Profile.Place(stack: frames, labels: [label]), default: 0] += count
         }
         profile.samples = merged.map { ($0.key, [$0.value, $0.value * period]) }
         profile.mappings = ProcessFacts.mappings()
-        profile.names = SymbolNames.names(of: counts.keys.reduce(into: Set()) { set, stack in
-            for (index, address) in stack.addresses.enumerated() { set.insert(index == 0 ? address : address - 1) }
-        })
+        profile.names = SymbolNames.names(
+            of: counts.keys.reduce(into: Set()) { set, stack in
+                for (index, address) in stack.addresses.enumerated() { set.insert(index == 0 ? address : address - 1) }
+            }
+        )
         if dropped + refused > 0 {
             profile.comments.append("\(dropped + refused) samples are missing: there was no room for them")
         }

@@ -100,12 +100,12 @@ private struct ProfileEncoder {
     private var locations: [Frame: Int] = [:]
     /// The tables, as fields of the profile.
     private var tables = WireWriter()
-    /// By mapping: whether each of its places has a name.
+    /// By mapping: whether places in it have names. Tools would look for others, and forget these.
     private var areNamed: [Bool]
 
     init(_ mappings: [Mapping]) {
         self.mappings = mappings
-        areNamed = mappings.map { _ in true }
+        areNamed = mappings.map { _ in false }
     }
 
     mutating func encode(_ profile: Profile) -> [UInt8] {
@@ -194,7 +194,7 @@ private struct ProfileEncoder {
             name = names[address]
             if let index = mappings.firstIndex(where: { $0.contains(address) }) {
                 message.field(2, UInt64(index + 1))
-                if name == nil { areNamed[index] = false }
+                if name != nil { areNamed[index] = true }
             }
             message.field(3, address)
         }

@@ -58,7 +58,10 @@ package enum ProfilePages {
         case "symbol": return text(symbols(request))
         case "profile": return try await processorProfile(request)
         case "trace":
-            return refusal(501, "Could not enable tracing: this is not a program of Go, whose scheduler would be traced")
+            return refusal(
+                501,
+                "Could not enable tracing: this is not a program of Go, whose scheduler would be traced"
+            )
         case let name:
             guard let kind = SnapshotKind(rawValue: String(name)) else { return refusal(404, "Unknown profile") }
             return try await snapshot(kind, request)
@@ -129,10 +132,12 @@ package enum ProfilePages {
     private static func index() -> Bytes {
         let kinds = SnapshotKind.allCases.map { (name: $0.rawValue, text: $0.explanation, count: $0.count) }
         let rows = (kinds + others.map { (name: $0.0, text: $0.1, count: 0) }).sorted { $0.name < $1.name }
-        var page = "<html>\n<head><title>\(path)/</title></head>\n<body>\n<p>\(path)/: with debug=1 as text</p>\n<table>\n"
+        var page =
+            "<html>\n<head><title>\(path)/</title></head>\n<body>\n<p>\(path)/: with debug=1 as text</p>\n<table>\n"
         page += "<thead><td>Count</td><td>Profile</td><td></td></thead>\n"
         for row in rows {
-            page += "<tr><td>\(row.count)</td><td><a href='\(row.name)?debug=1'>\(row.name)</a></td><td>\(row.text)</td></tr>\n"
+            page +=
+                "<tr><td>\(row.count)</td><td><a href='\(row.name)?debug=1'>\(row.name)</a></td><td>\(row.text)</td></tr>\n"
         }
         page += "</table>\n<a href=\"goroutine?debug=2\">all threads</a>\n</body>\n</html>\n"
         return Bytes(page)

@@ -33,7 +33,9 @@ enum SnapshotKind: String, CaseIterable, Sendable {
                     .init("alloc_objects", "count"), .init("alloc_space", "bytes"), .init("inuse_objects", "count"),
                     .init("inuse_space", "bytes"),
                 ],
-                periodType: .init("space", "bytes"), defaultType: self == .allocs ? "alloc_space" : nil)
+                periodType: .init("space", "bytes"),
+                defaultType: self == .allocs ? "alloc_space" : nil
+            )
             profile.samples = Self.allocatedParts().map { part in
                 let values = [Int64(clamping: part.objects), Int64(clamping: part.bytes)]
                 return (.init(stack: [.name(part.name)]), values + values)
@@ -63,7 +65,8 @@ enum SnapshotKind: String, CaseIterable, Sendable {
             let threads = ProcessFacts.threads()
             let counts = threads.reduce(into: [String: Int]()) { $0[$1.name, default: 0] += 1 }
             return "\(rawValue) profile: total \(threads.count)\n"
-                + counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) @\n#\t\($0.key)\n\n" }.joined()
+                + counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) @\n#\t\($0.key)\n\n" }
+                .joined()
         case .block: return "--- contention:\ncycles/second=1000000000\n"
         case .mutex: return "--- mutex:\ncycles/second=1000000000\nsampling period=0\n"
         }

@@ -98,12 +98,17 @@ struct ELFImage {
         while let table = section(number) {
             number += 1
             guard table.type == Self.symbolTable, let strings = section(table.link) else { continue }
-            for start in stride(from: table.offset, through: table.offset + table.size - Self.symbolBytes, by: Self.symbolBytes) {
+            for start in stride(
+                from: table.offset,
+                through: table.offset + table.size - Self.symbolBytes,
+                by: Self.symbolBytes
+            ) {
                 guard let kind = load(start + 4, as: UInt8.self), kind & 15 == Self.functionType,
                     let value = load(start + 8, as: UInt64.self), let size = load(start + 16, as: UInt64.self), size > 0
                 else { continue }
                 var index = firstIndex(in: addresses, from: value)
-                guard index < addresses.count, addresses[index] - value < size, let offset = load(start, as: UInt32.self),
+                guard index < addresses.count, addresses[index] - value < size,
+                    let offset = load(start, as: UInt32.self),
                     let name = text(strings, Int(offset))
                 else { continue }
                 while index < addresses.count, addresses[index] - value < size {

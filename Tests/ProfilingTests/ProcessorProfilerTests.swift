@@ -100,7 +100,12 @@ struct ProcessorProfilerTests {
     @Test func memoryIsCounted() async throws {
         func inUse(_ profile: DecodedProfile) -> Int64 { profile.samples.reduce(0) { $0 + $1.values[3] } }
         let before = try await decoded("/heap")
-        #expect(before.types == [["alloc_objects", "count"], ["alloc_space", "bytes"], ["inuse_objects", "count"], ["inuse_space", "bytes"]])
+        #expect(
+            before.types == [
+                ["alloc_objects", "count"], ["alloc_space", "bytes"], ["inuse_objects", "count"],
+                ["inuse_space", "bytes"],
+            ]
+        )
         let space = UnsafeMutableRawPointer.allocate(byteCount: 256 << 20, alignment: 16)
         let after = try await decoded("/heap")
         space.deallocate()
@@ -117,7 +122,9 @@ struct ProcessorProfilerTests {
         defer { thread.end() }
         var known: UInt64?
         for _ in 0..<20 where known == nil {
-            known = try await decoded("/profile?seconds=1").busy.flatMap(\.frames).first { $0.name?.contains("descend") == true }?.address
+            known = try await decoded("/profile?seconds=1").busy.flatMap(\.frames).first {
+                $0.name?.contains("descend") == true
+            }?.address
         }
         let text = "0x" + String(try #require(known), radix: 16)
         let page = try await get("/symbol", method: "POST", body: "0x1+\(text)").body.description
@@ -125,7 +132,8 @@ struct ProcessorProfilerTests {
     }
 
     @Test(arguments: [
-        ("/nothing", 404, "Unknown profile\n"), ("/heap?seconds=x", 400, "invalid value for \"seconds\" - must be a positive integer\n"),
+        ("/nothing", 404, "Unknown profile\n"),
+        ("/heap?seconds=x", 400, "invalid value for \"seconds\" - must be a positive integer\n"),
         ("/heap?seconds=-1", 400, "invalid value for \"seconds\" - must be a positive integer\n"),
         ("/heap?seconds=1&debug=1", 400, "seconds and debug params are incompatible\n"),
         ("/trace", 501, "Could not enable tracing: this is not a program of Go, whose scheduler would be traced\n"),
@@ -143,8 +151,14 @@ struct ProcessorProfilerTests {
         }
         let moved = try await get("?a=b")
         #expect(moved.status == 301 && moved.fields.contains { $0 == ("location", "/debug/pprof/?a=b") })
-        #expect(try await get("/cmdline").body.description.split(separator: "\0") == CommandLine.arguments.map { $0[...] })
-        #expect(try await get("/heap?seconds=1").fields.contains { $0 == ("content-disposition", "attachment; filename=\"heap-delta\"") })
+        #expect(
+            try await get("/cmdline").body.description.split(separator: "\0") == CommandLine.arguments.map { $0[...] }
+        )
+        #expect(
+            try await get("/heap?seconds=1").fields.contains {
+                $0 == ("content-disposition", "attachment; filename=\"heap-delta\"")
+            }
+        )
     }
 }
 

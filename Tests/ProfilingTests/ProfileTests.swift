@@ -64,8 +64,12 @@ struct DecodedProfile {
         for message in parts[3] ?? [] {
             let fields = try Self.numbers(message)
             mappings[fields[1]?.first ?? 0] = Mapping(
-                start: fields[2]?.first ?? 0, limit: fields[3]?.first ?? 0, file: text(fields, 5), buildID: text(fields, 6),
-                hasFunctions: fields[7]?.first == 1)
+                start: fields[2]?.first ?? 0,
+                limit: fields[3]?.first ?? 0,
+                file: text(fields, 5),
+                buildID: text(fields, 6),
+                hasFunctions: fields[7]?.first == 1
+            )
         }
         var locations: [UInt64: Location] = [:]
         for message in parts[4] ?? [] {
@@ -136,18 +140,25 @@ func gunzip(_ bytes: [UInt8]) throws -> [UInt8] {
 struct ProfileTests {
     private var example: Profile {
         var profile = Profile(
-            sampleTypes: [.init("samples", "count"), .init("cpu", "nanoseconds")], periodType: .init("cpu", "nanoseconds"),
-            period: 10_000_000)
+            sampleTypes: [.init("samples", "count"), .init("cpu", "nanoseconds")],
+            periodType: .init("cpu", "nanoseconds"),
+            period: 10_000_000
+        )
         profile.nanoseconds = 1_700_000_000_000_000_000
         profile.durationNanoseconds = 5
         profile.mappings = [
             .init(start: 0x1000, limit: 0x2000, offset: 0x100, file: "/bin/a", buildID: "c0ffee"),
             .init(start: 0x3000, limit: 0x4000, offset: 0, file: "/lib/b"),
+            .init(start: 0x9000, limit: 0xa000, offset: 0, file: "/lib/stripped"),
         ]
         profile.names = [0x1800: "main", 0x3001: "deep"]
         profile.samples = [
-            (.init(stack: [.address(0x1234), .address(0x1800)], labels: [.init(key: "thread", text: "etcd-log")]), [3, 30_000_000]),
-            (.init(stack: [.address(0x3001), .address(0x1800)]), [1, -1]), (.init(stack: [.address(0x9999), .name("x")]), [1, 1]),
+            (
+                .init(stack: [.address(0x1234), .address(0x1800)], labels: [.init(key: "thread", text: "etcd-log")]),
+                [3, 30_000_000]
+            ),
+            (.init(stack: [.address(0x3001), .address(0x1800)]), [1, -1]),
+            (.init(stack: [.address(0x9999), .name("x")]), [1, 1]),
         ]
         profile.comments = ["one", "two"]
         return profile
@@ -159,15 +170,17 @@ struct ProfileTests {
         #expect(decoded.types == [["samples", "count"], ["cpu", "nanoseconds"]])
         #expect(decoded.periodType == ["cpu", "nanoseconds"])
         #expect(decoded.numbers == [9: 1_700_000_000_000_000_000, 10: 5, 12: 10_000_000])
-        #expect(decoded.samples.map { $0.frames.map(\.address) } == [[0x1234, 0x1800], [0x3001, 0x1800], [0x9999, 0]])
-        #expect(decoded.samples.map { $0.frames.map(\.mapping) } == [[1, 1], [2, 1], [0, 0]])
+        #expect(
+            decoded.samples.map { $0.frames.map(\.address) } == [[0x1234, 0x1800], [0x3001, 0x1800], [0x9999, 0]]
+        )
+        #expect(decoded.samples.map { $0.frames.map(\.mapping) } == [[1, 1], [2, 1], [3, 0]])
         #expect(decoded.samples.map { $0.frames.map(\.name) } == [[nil, "main"], ["deep", "main"], [nil, "x"]])
         #expect(decoded.samples.map(\.values) == [[3, 30_000_000], [1, -1], [1, 1]])
         #expect(decoded.samples[0].labels == ["thread": "etcd-log"] && decoded.samples[1].labels.isEmpty)
         #expect(decoded.mappings[1]?.file == "/bin/a" && decoded.mappings[1]?.buildID == "c0ffee")
         #expect(decoded.mappings[1]?.start == 0x1000 && decoded.mappings[1]?.limit == 0x2000)
-        // With names for all of it nobody needs to look further.
-        #expect(decoded.mappings[1]?.hasFunctions == false && decoded.mappings[2]?.hasFunctions == true)
+        // Tools look for names only where there are none.
+        #expect((1...3).map { decoded.mappings[$0]?.hasFunctions } == [true, true, false])
         #expect(decoded.comments == ["one", "two"])
     }
 
@@ -178,7 +191,9 @@ struct ProfileTests {
             profile.nanoseconds = nanoseconds
             return profile
         }
-        let difference = profile(["same": 2, "more": 5, "new": 1], at: 30).since(profile(["same": 2, "more": 3, "gone": 4], at: 10))
+        let difference = profile(["same": 2, "more": 5, "new": 1], at: 30).since(
+            profile(["same": 2, "more": 3, "gone": 4], at: 10)
+        )
         let values = Dictionary(uniqueKeysWithValues: difference.samples.map { ($0.place.stack, $0.values) })
         #expect(values == [[.name("more")]: [2], [.name("new")]: [1], [.name("gone")]: [-4]])
         #expect(difference.durationNanoseconds == 20 && difference.nanoseconds == 30)
@@ -190,7 +205,10 @@ struct ProfileTests {
         stacks.note([2, 7, 0x10, 0x21, 2, 7, 0x10, 0x21, 1, 8, 0x10, 9, 7, 1][...])
         let profile = stacks.profile(period: 10, dropped: 2)
         let counts = profile.samples.map { ($0.place.stack, $0.values) }.sorted { $0.1[0] > $1.1[0] }
-        #expect(counts.map(\.0) == [[.address(0x10), .address(0x20)], [.address(0x10)]], "callers are before where they go on")
+        #expect(
+            counts.map(\.0) == [[.address(0x10), .address(0x20)], [.address(0x10)]],
+            "callers are before where they go on"
+        )
         #expect(counts.map(\.1) == [[2, 20], [1, 10]])
         #expect(profile.comments.count == 1 && profile.comments[0].hasPrefix("2 samples"))
     }
@@ -204,7 +222,8 @@ struct ProfileTests {
                 7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0                          [vdso]
                 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0
                 nonsense
-                """)
+                """
+        )
         #expect(found.map(\.file) == ["/usr/bin/a program", "[vdso]", ""])
         #expect(found[0].start == 0x55d0_c000_1000 && found[0].limit == 0x55d0_c000_4000 && found[0].offset == 0x1000)
     }
@@ -213,16 +232,25 @@ struct ProfileTests {
         var random = SeededRandom(seed: 7)
         for round in 0..<2000 {
             // A header that leads anywhere.
-            var bytes = (0..<Int.random(in: 0..<400, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
-            for (offset, byte) in [0x7f, 0x45, 0x4c, 0x46, 2].enumerated() where offset < bytes.count { bytes[offset] = UInt8(byte) }
+            var bytes = (0..<Int.random(in: 0..<400, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
+            for (offset, byte) in [0x7f, 0x45, 0x4c, 0x46, 2].enumerated() where offset < bytes.count {
+                bytes[offset] = UInt8(byte)
+            }
             if bytes.count > 64, round.isMultiple(of: 2) {
-                for (offset, value) in [(40, UInt8(64)), (41, 0), (42, 0), (43, 0), (44, 0), (45, 0), (46, 0), (47, 0), (58, 64), (59, 0), (60, 4), (61, 0)] {
+                for (offset, value) in [
+                    (40, UInt8(64)), (41, 0), (42, 0), (43, 0), (44, 0), (45, 0), (46, 0), (47, 0), (58, 64), (59, 0),
+                    (60, 4), (61, 0),
+                ] {
                     bytes[offset] = value
                 }
                 if bytes.count > 72 { bytes[68] = 2 }
             }
             bytes.withUnsafeBytes { raw in
-                for (address, _) in ELFImage(bytes: raw).names(of: [1, 5, 1 << 40]) { #expect([1, 5, 1 << 40].contains(address)) }
+                for (address, _) in ELFImage(bytes: raw).names(of: [1, 5, 1 << 40]) {
+                    #expect([1, 5, 1 << 40].contains(address))
+                }
             }
         }
     }

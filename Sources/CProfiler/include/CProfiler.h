@@ -23,8 +23,8 @@ uint64_t cprofiler_dropped(void);
 /// Frees the memory of what was recorded; after `cprofiler_stop`.
 void cprofiler_end(void);
 
-#define CPROFILER_WORDS 65536
-#define CPROFILER_DEPTH 64
+#define CPROFILER_WORDS 262144
+#define CPROFILER_DEPTH 128
 #define CPROFILER_BUILD_ID_BYTES 32
 
 /// The program, or a library that it has loaded.
