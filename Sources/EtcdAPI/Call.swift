@@ -24,6 +24,10 @@ package protocol ReplySink: AnyObject {
     var isBacklogFull: Bool { get }
     /// Runs `body` once when the client has taken enough of them; never if it goes away before.
     func whenBacklogShrinks(_ body: @escaping () -> Void)
+    /// Counts an answer that is still to be made among those that the client has not taken.
+    /// - Parameter bytes: how large it will be, about.
+    /// - Returns: what ends that, to be called once.
+    func expectAnswer(_ bytes: Int) -> () -> Void
     /// Runs `body` once if the client goes away, gives up or runs out of time before the call is finished.
     func whenEnded(_ body: @escaping () -> Void)
     /// The only request of a call with one answer, as long as somebody may want to tell of it.
@@ -39,6 +43,7 @@ extension ReplySink {
     // For those whose answers go out one after the other.
     package var isBacklogFull: Bool { false }
     package func whenBacklogShrinks(_ body: @escaping () -> Void) { body() }
+    package func expectAnswer(_ bytes: Int) -> () -> Void { {} }
 
     package func send(_ first: Bytes, _ second: Bytes, _ third: Bytes) {
         var message: [UInt8] = []

@@ -36,11 +36,13 @@ extension FrontLane {
             let put = try decode { () throws(WireError) in try PutRequest(decoding: request) }
             try RequestChecks.check(put)
             trace(sink) { $0.begin("put", put.spanAttributes) }
+            if put.prevKV { return write(.put, .put(put), request, metadata, sink) }
             propose(.put, request, sink, metadata)
         case .deleteRange:
             let delete = try decode { () throws(WireError) in try DeleteRangeRequest(decoding: request) }
             try RequestChecks.check(delete)
             trace(sink) { $0.begin("delete_range", delete.spanAttributes) }
+            if delete.prevKV { return write(.deleteRange, .deleteRange(delete), request, metadata, sink) }
             propose(.deleteRange, request, sink, metadata)
         case .txn: try txn(try decode { () throws(WireError) in try TxnRequest(decoding: request) }, request, metadata, sink)
         case .compact:
@@ -98,9 +100,8 @@ extension FrontLane {
     /// Permission is asked of the state that is read, hence behind the barrier.
     func answer(_ request: RangeRequest, _ metadata: CallMetadata, _ sink: any ReplySink, _ times: ReadTimes) {
         if sink.isBacklogFull {
-            return sink.whenBacklogShrinks { [self] in
-                resume(sink) { answer(request, metadata, sink, times) }
-                wake()
+            return hold(sink, requestBytes: request.key.count + request.rangeEnd.count, until: sink.whenBacklogShrinks) { [self] in
+                answer(request, metadata, sink, times)
             }
         }
         var times = times
@@ -129,8 +130,10 @@ extension FrontLane {
         let view = moment.view
         if mayBeLarge(request) {
             guard largeReadsUnderWay < Self.largeReadsMax else {
-                return waitingLargeReads.append { [self] in
-                    resume(sink) { answer(request, metadata, sink, times) }
+                return hold(
+                    sink, requestBytes: request.key.count + request.rangeEnd.count, until: { waitingLargeReads.append($0) }
+                ) { [self] in
+                    answer(request, metadata, sink, times)
                 }
             }
             largeReadsUnderWay += 1
@@ -145,12 +148,6 @@ extension FrontLane {
         let outcome: Result<RangeAnswer, MVCCError>
         do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
         finish(request, outcome, times, sink)
-    }
-
-    /// Goes on with a call that had to wait, if there is still somebody to answer it, and to be answered.
-    private func resume(_ sink: any ReplySink, _ body: () -> Void) {
-        if isStopped { return sink.finish(.stopped) }
-        if sink.isOpen { body() }
     }
 
     /// More would only mean more answers in memory: one thread makes them.
@@ -254,23 +251,25 @@ extension FrontLane {
         let isReadOnly = TxnReader.isReadOnly(request)
         trace(sink) { $0.begin("txn", request.spanAttributes(isReadOnly: isReadOnly)) }
         guard isReadOnly else {
-            return propose(.txn, encoded, sink, metadata)
+            return write(.txn, .txn(request), encoded, metadata, sink)
         }
         let arrived = now
         let isSerializable = TxnReader.isSerializable(request)
         let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
             if case .failure(let error) = outcome { return sink.finish(error) }
-            answer(request, metadata, sink, ReadTimes(arrived: arrived, agreed: isSerializable ? nil : now))
+            answer(request, encoded.count, metadata, sink, ReadTimes(arrived: arrived, agreed: isSerializable ? nil : now))
         }
         if isSerializable { read(.success(())) } else { afterBarrier(.task(read)) }
     }
 
-    private func answer(_ request: TxnRequest, _ metadata: CallMetadata, _ sink: any ReplySink, _ times: ReadTimes) {
+    private func answer(
+        _ request: TxnRequest, _ requestBytes: Int, _ metadata: CallMetadata, _ sink: any ReplySink, _ times: ReadTimes
+    ) {
         if sink.isBacklogFull {
-            return sink.whenBacklogShrinks { [self] in
+            return hold(sink, requestBytes: requestBytes, until: sink.whenBacklogShrinks) { [self] in
                 var later = times
                 later.begun = clock()
-                resume(sink) { answer(request, metadata, sink, later) }
+                answer(request, requestBytes, metadata, sink, later)
             }
         }
         do throws(EtcdError) {

@@ -237,6 +237,11 @@ package final class FrontLane {
     /// Reads of many keys that another thread makes, and those whose turn has not come.
     var largeReadsUnderWay = 0
     var waitingLargeReads: ArraySlice<() -> Void> = []
+    /// The same of writes with large answers.
+    var largeWritesUnderWay = 0
+    var waitingLargeWrites: ArraySlice<() -> Void> = []
+    /// Of requests that wait until clients take answers, or for their turn.
+    var heldBytes = 0
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
     var parkedCalls: [ParkedCall] = []
@@ -269,6 +274,13 @@ package final class FrontLane {
         var begun: Instant
         var deadline: Instant
         var finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)?
+        /// Gives back the room that was kept for the answer.
+        var answerCame: (() -> Void)?
+
+        func fail(_ error: EtcdError, _ lane: FrontLane) {
+            if let finish { finish(.failure(error), lane) } else if let sink { lane.abandon(sink, error) }
+            answerCame?()
+        }
     }
 
     /// A read behind a barrier.
@@ -356,9 +368,10 @@ package final class FrontLane {
     // MARK: Proposals
 
     /// Puts a request into the log; the reply goes to `sink`, or to `finish` where something else is to be done with it.
+    /// - Parameter answer: what room the answer needs, where it may be large.
     func propose(
         _ kind: RaftRequestKind, _ request: Bytes, _ sink: any ReplySink, _ metadata: CallMetadata,
-        finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)? = nil
+        answer: AnswerSize? = nil, finish: ((Result<Reply, EtcdError>, FrontLane) -> Void)? = nil
     ) {
         if isStopped { return abandon(sink, .stopped) }
         let status = member.raftStatus
@@ -380,7 +393,9 @@ package final class FrontLane {
         }
         let data = InternalRaftRequest.encode(header: header, kind: kind, request: request)
         if data.count > settings.requestBytesMax { return abandon(sink, .requestTooLarge) }
-        proposals[id] = ProposedCall(kind: kind, sink: sink, begun: now, deadline: nextDeadline, finish: finish)
+        proposals[id] = ProposedCall(
+            kind: kind, sink: sink, begun: now, deadline: nextDeadline, finish: finish,
+            answerCame: answer.map { keepRoom(for: $0, sink) })
         if status.lead == 0 {
             heldWishes.append(HeldWish(id: id, wish: .proposal(Proposal(requestID: id, data: data))))
         } else {
@@ -449,6 +464,7 @@ package final class FrontLane {
             case .success(let answer): call.sink?.succeed(message(answer))
             case .failure(let error): call.sink?.finish(error)
             }
+            call.answerCame?()
         }
     }
 
@@ -533,7 +549,7 @@ package final class FrontLane {
         for (id, call) in proposals where call.deadline <= now {
             proposals[id] = nil
             let error = held.contains(id) ? .waitExceeded : timeoutError(begun: call.begun)
-            if let finish = call.finish { finish(.failure(error), self) } else if let sink = call.sink { abandon(sink, error) }
+            call.fail(error, self)
         }
         if !held.isEmpty { heldWishes.removeAll { !isPending($0.id) } }
         noteSlowBarriers()
@@ -568,9 +584,7 @@ package final class FrontLane {
         watches.stop()
         let calls = proposals
         proposals = [:]
-        for call in calls.values {
-            if let finish = call.finish { finish(.failure(.stopped), self) } else if let sink = call.sink { abandon(sink, .stopped) }
-        }
+        for call in calls.values { call.fail(.stopped, self) }
         let reads = openBarriers.values.flatMap { $0 } + waitingReads
         openBarriers = [:]
         waitingReads = []
@@ -582,10 +596,11 @@ package final class FrontLane {
         for sink in defragmentations.values { sink.finish(.stopped) }
         defragmentations = [:]
         tasks = [:]
-        let large = waitingLargeReads
+        let large = waitingLargeReads + waitingLargeWrites
         waitingLargeReads = []
+        waitingLargeWrites = []
         // Each finds that the lane has stopped.
-        for read in large { read() }
+        for call in large { call() }
         flushTasks = [:]
         heldWishes = []
         leadershipQuestions = []

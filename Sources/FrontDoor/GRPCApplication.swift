@@ -201,6 +201,7 @@ final class GRPCCall: ReplySink {
     var queuedBytes: Int { stream.queuedBytes }
     var isBacklogFull: Bool { stream.isBacklogFull }
     func whenBacklogShrinks(_ body: @escaping () -> Void) { stream.whenBacklogShrinks(body) }
+    func expectAnswer(_ bytes: Int) -> () -> Void { stream.expectAnswer(bytes) }
 
     func send(_ message: Bytes) {
         statistics.sent(rpc, message.count)

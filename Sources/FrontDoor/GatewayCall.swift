@@ -81,6 +81,9 @@ final class GatewayCall: ReplySink {
     var queuedBytes: Int { responder.queuedBytes }
 
     func whenWritable(_ body: @escaping () -> Void) { responder.whenWritable(body) }
+    var isBacklogFull: Bool { responder.isBacklogFull }
+    func whenBacklogShrinks(_ body: @escaping () -> Void) { responder.whenBacklogShrinks(body) }
+    func expectAnswer(_ bytes: Int) -> () -> Void { responder.expectAnswer(bytes) }
 
     func whenEnded(_ body: @escaping () -> Void) {
         responder.whenClosed { [unowned self] in

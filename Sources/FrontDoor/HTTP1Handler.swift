@@ -269,6 +269,9 @@ final class StreamResponder: HTTPResponder {
     var isOpen: Bool { stream.isOpen }
     var queuedBytes: Int { stream.queuedBytes }
     func whenWritable(_ body: @escaping () -> Void) { stream.whenWritable(body) }
+    var isBacklogFull: Bool { stream.isBacklogFull }
+    func whenBacklogShrinks(_ body: @escaping () -> Void) { stream.whenBacklogShrinks(body) }
+    func expectAnswer(_ bytes: Int) -> () -> Void { stream.expectAnswer(bytes) }
 
     func start(status: Int, _ fields: [(String, String)]) {
         // HTTP/2 knows lower case only.

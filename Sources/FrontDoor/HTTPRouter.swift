@@ -72,9 +72,18 @@ protocol HTTPResponder: AnyObject {
     func whenWritable(_ body: @escaping () -> Void)
     /// Runs `body` once if the client goes away before the end.
     func whenClosed(_ body: @escaping () -> Void)
+    /// As of `ReplySink`.
+    var isBacklogFull: Bool { get }
+    func whenBacklogShrinks(_ body: @escaping () -> Void)
+    func expectAnswer(_ bytes: Int) -> () -> Void
 }
 
 extension HTTPResponder {
+    // HTTP/1 has one answer at a time.
+    var isBacklogFull: Bool { false }
+    func whenBacklogShrinks(_ body: @escaping () -> Void) { body() }
+    func expectAnswer(_ bytes: Int) -> () -> Void { {} }
+
     func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
         start(status: status, fields + [("Content-Length", String(body.count))])
         if !body.isEmpty { write(body) }

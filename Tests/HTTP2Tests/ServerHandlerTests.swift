@@ -311,6 +311,35 @@ struct ServerHandlerTests {
         #expect(client.fields(199)["grpc-status"] == "0")
     }
 
+    @Test("an answer that is still to be made counts, even when its call was given up, until it has come")
+    func expectedAnswers() throws {
+        let client = try RawClient(HTTP2ServerSettings(messageBytesMax: 100))
+        client.application.answers = false
+        client.call(1)
+        let first = try #require(client.application.streams.last)
+        let came = first.expectAnswer(65 << 20)
+        #expect(first.isBacklogFull)
+        client.send(RawClient.frame(3, 0, 1, [0, 0, 0, 8]))
+        client.call(3)
+        let second = try #require(client.application.streams.last)
+        #expect(second.isBacklogFull)
+        var hasRun = false
+        second.whenBacklogShrinks { hasRun = true }
+        client.send([])
+        #expect(!hasRun)
+        came()
+        #expect(!second.isBacklogFull)
+        client.send([])
+        #expect(hasRun)
+        // One that has come for the call takes the place of what was expected.
+        let third = second.expectAnswer(65 << 20)
+        second.send(Bytes([UInt8](repeating: 7, count: 66 << 20)))
+        second.finish(status: 0)
+        third()
+        client.call(5)
+        #expect(try #require(client.application.streams.last).isBacklogFull)
+    }
+
     @Test("messages in parts and whole ones leave in their order, whatever the client's windows", arguments: [1, 4, 5, 7, 100])
     func parts(step: UInt8) throws {
         let client = try RawClient()

@@ -182,6 +182,17 @@ class Putters:
         return self.acknowledged
 
 
+def wait_for(condition, seconds=15):
+    """What `condition` gives once it is true; fails if it is not within so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.03)
+
+
 def decode(raw):
     text = raw.decode(errors="replace")
     try:

@@ -15,10 +15,12 @@ from frames import (
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RESET, SETTINGS, WINDOW, WINDOW_MAX,
     Connection, frame, head, hpack_integer, literal, message, number, settings,
 )
+from harness import wait_for
 from test_connections import resident
-from test_grpc import field
+from test_grpc import dict_of, field, fields
 
-RANGE, PUT, TXN, WATCH = b"/etcdserverpb.KV/Range", b"/etcdserverpb.KV/Put", b"/etcdserverpb.KV/Txn", b"/etcdserverpb.Watch/Watch"
+RANGE, PUT, TXN, DELETE = (b"/etcdserverpb.KV/" + name for name in (b"Range", b"Put", b"Txn", b"DeleteRange"))
+WATCH = b"/etcdserverpb.Watch/Watch"
 MEGABYTE = 1 << 20
 
 
@@ -242,6 +244,86 @@ def test_many_large_answers_made_elsewhere(tmp_path):
                 assert done == 200
 
 
+def test_writes_with_large_answers_that_nobody_takes(tmp_path):
+    """
+    Puts and deletes that return large values, and transactions that read, from one who reads nothing: of a gigabyte some
+    is carried out, the rest when it is taken, and nothing is lost.
+    """
+    value, count = b"v" * (1 << 20), 40
+    with harness.Member(tmp_path / "data", extra=["--snapshot-count", "50", "--snapshot-catchup-entries", "5"]) as member:
+        with grpc.insecure_channel(member.endpoint, options=[("grpc.max_receive_message_length", -1)]) as channel:
+            put = channel.unary_unary("/etcdserverpb.KV/Put")
+            get = channel.unary_unary("/etcdserverpb.KV/Range")
+
+            def versions(key):
+                pairs = [pair for tag, pair in fields(get(field(1, key), timeout=10)) if tag == 2]
+                return dict_of(fields(pairs[0]))[4] if pairs else 0
+
+            for place in range(count):
+                for name in (b"gone/%02d", b"kept/%02d"):
+                    put(field(1, name % place) + field(2, value), timeout=10)
+            time.sleep(1)
+            calls = []
+            for place in range(count):
+                calls.append((DELETE, field(1, b"gone/%02d" % place) + field(3, 1)))
+                calls.append((PUT, field(1, b"kept/%02d" % place) + field(2, b"small") + field(4, 1)))
+                # Reads forty keys of a megabyte, and is counted.
+                reads = field(1, field(1, b"kept/") + field(2, b"kept0"))
+                counter = field(2, field(1, b"counter") + field(2, b"x"))
+                calls.append((TXN, field(2, reads) + field(2, counter)))
+                # Reads what it writes itself.
+                own = field(2, field(1, b"own") + field(2, b"w" * 12000))
+                calls.append((TXN, field(2, own) + field(2, field(1, field(1, b"own"))) * 100))
+            calls.reverse()
+            with others_are_served(member, megabytes=700):
+                with Connection(member.client, window=WINDOW_MAX, timeout=20) as slow:
+                    for stream, (path, body) in enumerate(calls):
+                        assert slow.call(2 * stream + 1, path, body)
+                    time.sleep(2)
+                    begun = versions(b"counter") + versions(b"own")
+                    assert 0 < begun < 60, begun
+                    slow.send(frame(WINDOW, 0, 0, number(WINDOW_MAX - 65535)))
+                    sizes, done = {}, 0
+                    for kind, flags, stream, payload in slow.frames(60):
+                        if kind == DATA:
+                            sizes[stream] = sizes.get(stream, 0) + len(payload)
+                        done += kind == HEADERS and flags & END_STREAM
+                        if done == len(calls):
+                            break
+            assert done == len(calls)
+            for stream, (path, _) in enumerate(calls):
+                if path in (DELETE, PUT):
+                    assert sizes[2 * stream + 1] > len(value)
+            assert versions(b"counter") == count and versions(b"own") == count
+            assert all(versions(b"kept/%02d" % place) == 2 for place in range(count))
+
+
+def test_writes_that_wait_and_are_given_up(tmp_path):
+    """What was not proposed when its client went away is not carried out; what waits is bounded, too."""
+    with harness.Member(tmp_path / "data") as member:
+        with grpc.insecure_channel(member.endpoint) as channel:
+            put = channel.unary_unary("/etcdserverpb.KV/Put")
+            for number in range(20):
+                put(field(1, b"kept/%02d" % number) + field(2, b"v" * (1 << 20)), timeout=10)
+            reads = b"".join(field(2, field(1, field(1, b"kept/%02d" % number))) for number in range(20))
+            late = field(2, field(2, field(1, b"late") + field(2, b"w" * 15000))) + field(2, field(1, field(1, b"kept/00")))
+            with others_are_served(member, megabytes=500):
+                with Connection(member.client, window=WINDOW_MAX) as slow:
+                    for stream in range(1, 21, 2):
+                        slow.call(stream, TXN, field(2, field(2, field(1, b"c") + field(2, b"x"))) + reads)
+                    time.sleep(1)
+                    # Ninety megabytes of requests that have to wait.
+                    refused = 0
+                    for stream in range(21, 12021, 2):
+                        assert slow.call(stream, TXN, late)
+                    for kind, flags, stream, _ in slow.frames(3):
+                        refused += kind == HEADERS and flags & END_STREAM and stream > 21
+                    assert 1000 < refused < 2500
+            with grpc.insecure_channel(member.endpoint) as channel:
+                answer = channel.unary_unary("/etcdserverpb.KV/Range")(field(1, b"late"), timeout=10)
+                assert 2 not in dict_of(fields(answer))
+
+
 def test_settings_that_move_the_windows_of_many_streams(member):
     with others_are_served(member, megabytes=100):
         with Connection(member.client) as rude:
@@ -294,13 +376,6 @@ def test_snapshots_that_are_not_read(member):
 
 def descriptors(member):
     return len(os.listdir(f"/proc/{member.process.pid}/fd"))
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def crowd_size(wanted):

@@ -16,6 +16,7 @@ import harness
 import test_discovery
 import test_tls
 from cluster import Cluster, retry
+from harness import wait_for
 
 OURS = os.environ.get("CTL_UNDER_TEST", "")
 pytestmark = pytest.mark.skipif(not OURS, reason="CTL_UNDER_TEST names no etcdctl to test")
@@ -100,16 +101,6 @@ class Running:
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
         return self.process.wait(15)
-
-
-def wait_for(condition, seconds=15):
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > end:
-            assert value
-            return value
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module", params=["go", "ours"])

@@ -15,6 +15,7 @@ import grpc
 import harness
 import pytest
 from cluster import Cluster
+from harness import wait_for
 from test_grpc import field, fields, unary
 from test_tls import Authority, SecureMember
 from test_watch import Watch, lock_story, number, script
@@ -79,15 +80,6 @@ def member_metric(member, name, having=""):
     with urllib.request.urlopen(f"http://{member.endpoint}/metrics", timeout=10) as response:
         page = response.read().decode()
     return metric("\n".join(line for line in page.splitlines() if having in line), name)
-
-
-def wait_for(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s")
 
 
 def go_member(folder):

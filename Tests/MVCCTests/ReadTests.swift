@@ -92,6 +92,25 @@ struct ReadTests {
         }
     }
 
+    @Test("sizes of pairs without their bytes")
+    func sizes() throws {
+        let (view, _) = try Self.view(keys: 30)
+        for revision in [0, 20, 45] as [Int64] {
+            for request in [
+                RangeRequest(key: "k001", revision: revision), RangeRequest(key: "k000", revision: revision),
+                RangeRequest(key: "nothing", revision: revision),
+                RangeRequest(key: "k", rangeEnd: "k005", revision: revision), RangeRequest(key: "l", rangeEnd: "m", revision: revision),
+            ] {
+                let answer = try view.answer(request)
+                let size = try #require(try view.sizes(request, keysMax: 10))
+                #expect(size >= answer.body.count - 4 && size <= answer.body.count + 60, "\(request.key) at \(revision)")
+                #expect((size == 0) == (try RangeResponse(decoding: answer.body).count == 0))
+            }
+            #expect(try view.sizes(RangeRequest(key: "k", rangeEnd: "l", revision: revision), keysMax: 10) == nil)
+        }
+        #expect(throws: MVCCError.futureRevision) { try view.sizes(RangeRequest(key: "k", revision: 1000), keysMax: 1) }
+    }
+
     @Test("a hash does not count a compacted row that the hash revision would not keep")
     func hashJudgesByItsRevision() throws {
         // k001 is put at 3 and again later; a compaction between the two keeps the first, yet it must not count.

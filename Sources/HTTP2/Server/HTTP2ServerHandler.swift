@@ -249,6 +249,13 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
 
     func whenBacklogShrinks(_ body: @escaping () -> Void) { backlog.wait(body) }
 
+    /// Counts an answer that is still to be made as if it were there.
+    /// - Returns: what ends that, to be called once.
+    func expectAnswer(_ bytes: Int) -> () -> Void {
+        noteUnsentAnswer(bytes)
+        return { [self] in noteUnsentAnswer(-bytes) }
+    }
+
     func noteUnsentAnswer(_ change: Int) {
         guard backlog.note(change), !isBacklogRunScheduled else { return }
         // nghttp2 is writing: what waits begins after it.

@@ -140,6 +140,12 @@ package final class ServerStream {
     /// Runs `body` once when the client has taken enough of them; never if the connection ends before.
     package func whenBacklogShrinks(_ body: @escaping () -> Void) { handler?.whenBacklogShrinks(body) }
 
+    /// Counts an answer that is still to be made among those that the client has not taken, whatever becomes of the
+    /// stream meanwhile.
+    /// - Parameter bytes: how large it will be, about.
+    /// - Returns: what ends that, to be called once.
+    package func expectAnswer(_ bytes: Int) -> () -> Void { handler?.expectAnswer(bytes) ?? {} }
+
     private func noteAnswer() {
         unsentAnswer = outgoing.byteCount
         if unsentAnswer > 0 { handler?.noteUnsentAnswer(unsentAnswer) }

@@ -80,6 +80,31 @@ extension StoreView {
         return try select(found, request, count)
     }
 
+    /// How many bytes the pairs of a range have together: what an answer without limit and filter holds.
+    /// - Returns: nil for more than `keysMax` pairs.
+    /// - Throws: as `answer`.
+    package func sizes(_ request: RangeRequest, keysMax: Int) throws(MVCCError) -> Int? {
+        let revision = try resolve(request.revision)
+        let marks: [Revision]
+        if request.rangeEnd.isEmpty {
+            guard let mark = index.history(of: request.key)?.revision(at: revision) else { return 0 }
+            marks = [mark]
+        } else {
+            // Counted first where that takes no walk: most ranges that are too long are much too long.
+            if revision == currentRevision, index.liveCount(in: request.range) > keysMax { return nil }
+            marks = revisions(request.range, at: revision, limit: keysMax + 1, countsAll: false).found
+            if marks.count > keysMax { return nil }
+        }
+        var bytes = 0
+        for mark in marks {
+            let isThere = try onBackend { () throws(BBoltError) in
+                try rows.withValue(at: mark) { bytes += $0.count + Self.rowOverhead }
+            }
+            guard isThere else { throw .corruptRow(mark) }
+        }
+        return bytes
+    }
+
     private func finish(_ encoder: consuming RangeResponseEncoder, more: Bool, count: Int) -> RangeAnswer {
         RangeAnswer(body: encoder.finish(more: more, count: Int64(count)).bytes, revision: currentRevision)
     }
