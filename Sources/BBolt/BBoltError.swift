@@ -12,6 +12,8 @@ package enum BBoltError: Error, Sendable, Equatable {
     case corrupt(path: String, page: UInt64, offset: Int, reason: String)
     /// An earlier write or sync failed; the file takes no more.
     case failedBefore(path: String)
+    /// The file's pages cannot be kept in memory.
+    case memoryLock(path: String, reason: String)
     case bucketNotFound(name: Bytes)
     case incompatibleValue(key: Bytes)
     case keyRequired
@@ -28,6 +30,7 @@ extension BBoltError: CustomStringConvertible {
         case .noValidMeta(let path, let reason): "\(path): invalid database: \(reason)"
         case .corrupt(let path, let page, let offset, let reason): "\(path): page \(page) at offset \(offset): \(reason)"
         case .failedBefore(let path): "\(path): not written to any more after an earlier write failed"
+        case .memoryLock(let path, let reason): "\(path): mlock error: \(reason)"
         case .bucketNotFound(let name): "bucket not found: \(name)"
         case .incompatibleValue: "incompatible value"
         case .keyRequired: "key required"

@@ -21,6 +21,10 @@ package struct DatabaseOptions: Sendable {
     /// The file grows in steps of this, so that not every commit changes its size.
     package var growStepBytes: UInt64 = 16 << 20
 
+    /// The file's pages stay in memory. Locked again whenever the file grows: where the system does not allow as much,
+    /// opening and writing fail.
+    package var locksMemory = false
+
     package init() {}
 }
 
@@ -109,6 +113,7 @@ package final class Database: Sendable {
             throw .noValidMeta(path: path, reason: "the file has \(size) bytes, its pages need \(meta.highWater * UInt64(meta.pageSize))")
         }
         let region = try map(file, size, options)
+        try lockMemory(region, size, path, options)
         let source = PageSource(path: path, meta: meta, region: region, limit: Int(size))
         // The tree itself says which pages are free, whatever list is stored; the walk also finds the damage that would
         // make writing dangerous.
@@ -124,6 +129,18 @@ package final class Database: Sendable {
         var length = max(options.reservedMapBytes, options.pageSize)
         while length < Int(size) { length *= 2 }
         return try onFile { () throws(FileError) in try file.map(length: length) }
+    }
+
+    /// The pages that the file has; those that it may have one day cost nothing.
+    private static func lockMemory(
+        _ region: MappedRegion, _ size: UInt64, _ path: String, _ options: DatabaseOptions
+    ) throws(BBoltError) {
+        guard options.locksMemory else { return }
+        do throws(FileError) {
+            try region.lockInMemory(Int(size))
+        } catch {
+            throw .memoryLock(path: path, reason: error.reason)
+        }
     }
 
     /// Of a new file: two metas, the freelist, the root.
@@ -201,8 +218,14 @@ package final class Database: Sendable {
 
     func finishWrite(meta: Meta, freelist: Freelist) throws(BBoltError) {
         let size = try onFile { () throws(FileError) in try file.size() }
-        var region = state.withLock { $0.source.region }
-        if Int(size) > region.bytes.count { region = try Self.map(file, size, options) }
+        var (region, limit) = state.withLock { ($0.source.region, $0.source.limit) }
+        if Int(size) > region.bytes.count {
+            // Readers may keep the old one for long.
+            if options.locksMemory { region.unlockFromMemory() }
+            region = try Self.map(file, size, options)
+            limit = 0
+        }
+        if Int(size) > limit { try Self.lockMemory(region, size, path, options) }
         let source = PageSource(path: path, meta: meta, region: region, limit: Int(size))
         state.withLock { state in
             state.source = source

@@ -150,6 +150,7 @@ package struct Committer: ~Copyable {
     private func writeCopy(to temporary: String) throws(BBoltError) {
         var copyOptions = options
         copyOptions.noSync = true
+        copyOptions.locksMemory = false
         let copy = try Database.open(temporary, fileSystem: fileSystem, options: copyOptions)
         defer { copy.close() }
         try compactCopy(

@@ -30,10 +30,15 @@ package enum PasswordHash {
     }
 
     package static func hash(_ password: String, cost: UInt64) throws(Failure) -> Bytes {
+        var generator = SystemRandomNumberGenerator()
+        return try hash(password, cost: cost, salt: (0..<saltBytes).map { _ in UInt8.random(in: 0...255, using: &generator) })
+    }
+
+    /// - Parameter salt: 16 bytes, which should be used once only.
+    package static func hash(_ password: String, cost: UInt64, salt: [UInt8]) throws(Failure) -> Bytes {
+        precondition(salt.count == saltBytes, "a salt has 16 bytes")
         if password.utf8.count > passwordBytesMax { throw .tooLong }
         let cost = costRange.contains(cost) ? cost : defaultCost
-        var generator = SystemRandomNumberGenerator()
-        let salt = (0..<saltBytes).map { _ in UInt8.random(in: 0...255, using: &generator) }
         let digits = cost < 10 ? "0\(cost)" : "\(cost)"
         guard var output = compute(password, setting: "$2b$\(digits)$" + encodeSalt(salt)) else { throw .library }
         // The algorithm is that of "2b"; Go writes its first name.

@@ -77,6 +77,11 @@ struct Authenticator: Sendable {
         }
     }
 
+    /// With a salt of 16 bytes; nil for a password that is too long.
+    func hash(_ password: String, salt: [UInt8]) -> Bytes? {
+        try? PasswordHash.hash(password, cost: bcryptCost, salt: salt)
+    }
+
     func judge(_ token: String) -> ChoreResult {
         let claims = signed?.verify(token, now: Date().timeIntervalSince1970)
         return .judgedToken(claims?.subject, expiry: claims?.expiry)

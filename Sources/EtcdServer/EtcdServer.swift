@@ -64,7 +64,6 @@ package final class EtcdServer {
     package func start() throws {
         let isInitialized = FileManager.default.fileExists(atPath: configuration.effectiveWALDirectory)
         let directoryType = try prepareDataDirectory()
-        if configuration.storage.memoryLock { try MemoryLock.lock() }
         logger.info(
             "Initialize and start etcd server",
             [.string("data-dir", configuration.dataDirectory), .string("dir-type", directoryType)])
@@ -89,19 +88,20 @@ package final class EtcdServer {
         } catch {
             throw ServerStartError(description: "\(error)")
         }
-        let settings = try bootstrapSettings(isInitialized: isInitialized, peerTLS)
+        var settings = try bootstrapSettings(isInitialized: isInitialized, peerTLS)
+        settings.hashPassword = { password, salt in authenticator.hash(password, salt: salt) }
         let ready = DispatchSemaphore(value: 0)
-        let (configuration, logger, loop, whenRemoved) = (configuration, logger, loop, whenRemoved)
+        let (configuration, logger, loop, whenRemoved, chosen) = (configuration, logger, loop, whenRemoved, settings)
         let tls = try clientTLSSettings().map { settings in
             try loop.submit { NIOLoopBound(try ServerTLS(settings), eventLoop: loop) }.wait()
         }
         member = try loop.submit {
-            let member = try MemberLoop.bootstrap(settings, configuration, authenticator, logger, loop)
+            let member = try MemberLoop.bootstrap(chosen, configuration, authenticator, logger, loop)
             member.whenReady = { ready.signal() }
             member.whenRemoved = whenRemoved
             member.exporter = exporter
             member.start()
-            member.startPeers(tls: peerTLS?.value, remotes: settings.existingCluster?.members ?? [])
+            member.startPeers(tls: peerTLS?.value, remotes: chosen.existingCluster?.members ?? [])
             door.value.transport = member.transport
             return NIOLoopBound(member, eventLoop: loop)
         }.wait()
@@ -229,6 +229,7 @@ package final class EtcdServer {
         if gates.isEnabled(.leaseCheckpoint) {
             settings.leaseCheckpointInterval = configuration.storage.leaseCheckpointInterval.duration
         }
+        settings.locksDatabaseMemory = configuration.storage.memoryLock
         settings.persistsLeaseCheckpoints = gates.isEnabled(.leaseCheckpointPersist)
         return settings
     }

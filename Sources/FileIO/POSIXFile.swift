@@ -152,8 +152,25 @@ final class POSIXFile: File {
                 let start = (Int(bitPattern: base) + pageSize - 1) / pageSize * pageSize
                 let end = (Int(bitPattern: base) + region.count) / pageSize * pageSize
                 if end > start { madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_DONTNEED) }
-            }
+            },
+            lock: { [path] (region) throws(FileError) in
+                guard mlock(region.baseAddress, region.count) != 0 else { return }
+                let number = errno
+                var error = systemError("mlock", path, number)
+                error.reason += " (RLIMIT_MEMLOCK is \(Self.lockedMemoryLimit))"
+                throw error
+            },
+            unlock: { region in _ = munlock(region.baseAddress, region.count) }
         )
+    }
+
+    /// How much a process without CAP_IPC_LOCK may lock, in words.
+    private static var lockedMemoryLimit: String {
+        // `RLIMIT_MEMLOCK`, which Swift does not see under its name.
+        let number: __rlimit_resource_t = 8
+        var limits = rlimit()
+        guard getrlimit(number, &limits) == 0 else { return "unknown" }
+        return limits.rlim_cur == rlim_t.max ? "unlimited" : "\(limits.rlim_cur) bytes"
     }
 
     func close() {

@@ -4,14 +4,15 @@ package import Auth
 import Backend
 package import Base
 package import EtcdWire
+import RaftWire
 import Wire
 
 extension StateMachine {
     mutating func applyAuth(
-        _ kind: RaftRequestKind, _ bytes: Bytes, index: LogIndex, now: Instant
+        _ kind: RaftRequestKind, _ bytes: Bytes, of entry: Entry, now: Instant
     ) throws(RequestFailure) -> Reply {
         do {
-            return try apply(kind, bytes, index, now)
+            return try apply(kind, bytes, entry, now)
         } catch let error as AuthError {
             throw .answer(EtcdError(error))
         } catch {
@@ -20,7 +21,7 @@ extension StateMachine {
         }
     }
 
-    private mutating func apply(_ kind: RaftRequestKind, _ bytes: Bytes, _ index: LogIndex, _ now: Instant) throws -> Reply {
+    private mutating func apply(_ kind: RaftRequestKind, _ bytes: Bytes, _ entry: Entry, _ now: Instant) throws -> Reply {
         let done = Reply(revision: 0)
         switch kind {
         case .authEnable: save(try auth.enable())
@@ -29,7 +30,7 @@ extension StateMachine {
             tokens.removeAll()
         case .authenticate:
             let request = try Etcdserverpb_InternalAuthenticateRequest(decoding: bytes)
-            return try authenticate(request.name, prefix: request.simpleToken, index, now)
+            return try authenticate(request.name, prefix: request.simpleToken, entry.index, now)
         case .authStatus:
             var writer = WireWriter()
             writer.field(2, auth.isEnabled)
@@ -37,16 +38,20 @@ extension StateMachine {
             return Reply(revision: 0, body: writer.bytes)
         case .authUserAdd:
             let request = try Etcdserverpb_AuthUserAddRequest(decoding: bytes)
-            save(
-                try auth.addUser(
-                    request.name, password: Base64.decode(request.hashedPassword), noPassword: request.options.noPassword))
+            let noPassword = request.options.noPassword
+            let password =
+                noPassword ? nil : password(request.password, hashed: request.hashedPassword, of: request.name, in: entry)
+            save(try auth.addUser(request.name, password: password, noPassword: noPassword))
         case .authUserDelete:
             let name = try Etcdserverpb_AuthUserDeleteRequest(decoding: bytes).name
             save(try auth.deleteUser(name))
             tokens.invalidate(user: name)
         case .authUserChangePassword:
             let request = try Etcdserverpb_AuthUserChangePasswordRequest(decoding: bytes)
-            save(try auth.changePassword(request.name, password: Base64.decode(request.hashedPassword)))
+            save(
+                try auth.changePassword(
+                    request.name,
+                    password: password(request.password, hashed: request.hashedPassword, of: request.name, in: entry)))
             tokens.invalidate(user: request.name)
         case .authUserGrantRole:
             let request = try Etcdserverpb_AuthUserGrantRoleRequest(decoding: bytes)
@@ -105,6 +110,19 @@ extension StateMachine {
             writer.field(2, token)
         }
         return Reply(revision: 0, body: writer.bytes)
+    }
+
+    /// The hash that is kept; nil where there is none.
+    ///
+    /// Members before 3.5 proposed passwords as they were typed: those are hashed here, with a salt that all members
+    /// derive from the entry, so that they keep the same. A salt has to differ from others, not to be secret.
+    private func password(_ plain: String, hashed: String, of user: String, in entry: Entry) -> Bytes? {
+        if plain.isEmpty || !hashed.isEmpty { return Base64.decode(hashed) }
+        // Who needs none is not worth the time.
+        if self.auth.user(user)?.hasNoPassword == true { return nil }
+        var seed = Array("\(entry.index) \(entry.term) ".utf8)
+        seed += Array(user.utf8)
+        return limits.hashPassword?(plain, Array(sha1(seed).prefix(16)))
     }
 
     private mutating func save(_ rows: [AuthRow]) {

@@ -96,7 +96,7 @@ package struct StateMachine: ~Copyable {
         var compaction: Int64?
         let outcome: Result<Reply, EtcdError>
         do throws(RequestFailure) {
-            outcome = .success(try apply(request, index: entry.index, wantsReply: wantsReply, now: now, &compaction))
+            outcome = .success(try apply(request, of: entry, wantsReply: wantsReply, now: now, &compaction))
         } catch {
             switch error {
             case .answer(let answer): outcome = .failure(answer)
@@ -118,7 +118,7 @@ package struct StateMachine: ~Copyable {
     }
 
     private mutating func apply(
-        _ request: InternalRaftRequest, index: LogIndex, wantsReply: Bool, now: Instant, _ compaction: inout Int64?
+        _ request: InternalRaftRequest, of entry: Entry, wantsReply: Bool, now: Instant, _ compaction: inout Int64?
     ) throws(RequestFailure) -> Reply {
         switch request.body {
         case .clusterVersionSet(let set):
@@ -155,7 +155,7 @@ package struct StateMachine: ~Copyable {
         case .leaseGrant(let grant): return try applyGrant(grant, now: now)
         case .leaseRevoke(let revoke): return try applyRevoke(revoke)
         case .leaseCheckpoint(let checkpoints): return applyCheckpoints(checkpoints, now: now)
-        case .encoded(let kind, let bytes): return try applyAuth(kind, bytes, index: index, now: now)
+        case .encoded(let kind, let bytes): return try applyAuth(kind, bytes, of: entry, now: now)
         default: return Reply(revision: 0)
         }
     }
@@ -189,6 +189,9 @@ package struct StateMachineLimits: Sendable {
     package var leaseCheckpointInterval: Duration?
     /// Whether that is kept in the file in clusters before 3.6, too.
     package var persistsLeaseCheckpoints: Bool
+    /// The hash of a password with a salt of 16 bytes; nil where the password can have none. Slow, and asked only for what
+    /// members before 3.5 have proposed.
+    package var hashPassword: (@Sendable (_ password: String, _ salt: [UInt8]) -> Bytes?)?
 
     package init(
         quotaBytes: UInt64, learnersMax: Int, showsCompactions: Bool = false, leaseCheckpointInterval: Duration? = nil,

@@ -27,6 +27,15 @@ struct PasswordTests {
         }
     }
 
+    @Test("one salt gives one hash")
+    func salted() throws {
+        let salt = Array(UInt8(0)..<16)
+        let hash = try PasswordHash.hash("secret", cost: 4, salt: salt)
+        #expect(try PasswordHash.hash("secret", cost: 4, salt: salt) == hash)
+        #expect(try PasswordHash.hash("secret", cost: 4, salt: salt.reversed()) != hash)
+        #expect(PasswordHash.matches("secret", hash) && !PasswordHash.matches("other", hash))
+    }
+
     @Test("a password too long is refused")
     func refused() throws {
         #expect(throws: PasswordHash.Failure.tooLong) {

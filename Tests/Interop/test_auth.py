@@ -6,13 +6,16 @@ import json
 import os
 import random
 import time
+import urllib.request
 
 import grpc
 import harness
 import pytest
+from cluster import Cluster
 from harness import b64, etcdctl
 from test_differential import plain
 from test_grpc import field, fields
+from test_peer_input import GOOD, ask
 from test_watch import Watch, number
 
 SEED = int(os.environ.get("ETCD_AUTH_SEED", "5"))
@@ -43,6 +46,40 @@ def log_in(member, name, password):
 
 def permission(kind, key, end):
     return {"permType": kind, "key": b64(key), **({"range_end": b64(end)} if end else {})}
+
+
+def test_passwords_that_members_before_3_5_proposed(tmp_path):
+    """As they were typed, in the log: each member hashes them when it applies them, under a leader of ours and of Go's."""
+    for leads in ("ours", "go"):
+        (tmp_path / leads).mkdir()
+        with Cluster(tmp_path / leads, ("ours", "go", "ours"), extra=CHEAP) as cluster:
+            leader = next(member for member in cluster.members if member.kind == leads)
+            if cluster.leader() is not leader:
+                cluster.move_leader(leader)
+            harness.wait_for(lambda: cluster.leader() is leader)
+            other = next(member for member in cluster.members if member is not leader)
+            to, sender = cluster.id(leader), cluster.id(other)
+            set_up(leader)
+            with urllib.request.urlopen(f"http://127.0.0.1:{leader.peer}/members") as answer:
+                headers = {**GOOD, "X-Etcd-Cluster-ID": answer.headers["X-Etcd-Cluster-ID"]}
+
+            def propose(tag, body):
+                """As a follower hands a request on."""
+                header = field(100, field(1, sender << 48 & (1 << 64) - 1 | 7) + field(2, b"root") + field(3, 1))
+                entry = field(7, field(4, header + field(tag, body)))
+                message = field(1, 2) + field(2, to) + field(3, sender) + entry
+                assert ask(leader, "POST", "/raft", headers, message)[0] == 204
+
+            def lets_in(password):
+                return [send(member, "/v3/auth/authenticate", {"name": "old", "password": password})[0] == 200
+                        for member in cluster.members]
+
+            propose(1100, field(1, b"old") + field(2, b"first"))
+            harness.wait_for(lambda: all(lets_in("first")))
+            assert not any(lets_in("other")) and not any(lets_in(""))
+            propose(1103, field(1, b"old") + field(2, b"second"))
+            harness.wait_for(lambda: all(lets_in("second")))
+            assert not any(lets_in("first"))
 
 
 def set_up(member, enable=True):

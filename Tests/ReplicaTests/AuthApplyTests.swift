@@ -113,6 +113,48 @@ struct AuthApplyTests {
         #expect(tokenCount(member) == 0)
     }
 
+    @Test("a password that a member before 3.5 proposed is hashed, alike on all members and unlike others")
+    func plainPasswords() throws {
+        var stored: [[Bytes]] = []
+        for seed in UInt64(1)...2 {
+            let member = try SimulatedMember(SimulatedDisk(seed: seed))
+            var found: [Bytes] = []
+            func password(_ name: String) throws -> Bytes { try #require(try auth(member).user(name)).password }
+            for name in ["a", "b"] {
+                var add = Etcdserverpb_AuthUserAddRequest()
+                add.name = name
+                add.password = "secret"
+                #expect(failure(try member.request(.authUserAdd, try add.encodedBytes())) == nil)
+                found.append(try password(name))
+            }
+            var change = Etcdserverpb_AuthUserChangePasswordRequest()
+            change.name = "a"
+            change.password = "secret"
+            for _ in 0..<2 {
+                #expect(failure(try member.request(.authUserChangePassword, try change.encodedBytes())) == nil)
+                found.append(try password("a"))
+            }
+            #expect(found.allSatisfy { $0.array.starts(with: Array("hash of secret with ".utf8)) && $0.count == 36 })
+            #expect(Set(found).count == 4)
+            // One that has both was proposed since; one that cannot be hashed changes nothing.
+            change.hashedPassword = "aGFzaA=="
+            #expect(failure(try member.request(.authUserChangePassword, try change.encodedBytes())) == nil)
+            #expect(try password("a") == "hash")
+            change.hashedPassword = ""
+            change.password = "too long"
+            #expect(failure(try member.request(.authUserChangePassword, try change.encodedBytes())) == .noPasswordUser)
+            #expect(try password("a") == "hash")
+            var none = Etcdserverpb_AuthUserAddRequest()
+            none.name = "c"
+            none.password = "secret"
+            none.options.noPassword = true
+            #expect(failure(try member.request(.authUserAdd, try none.encodedBytes())) == nil)
+            #expect(try password("c").isEmpty)
+            stored.append(found)
+        }
+        #expect(stored[0] == stored[1])
+    }
+
     @Test("users, roles and the revision survive a crash")
     func restart() throws {
         let disk = SimulatedDisk(seed: 4)

@@ -25,11 +25,14 @@ final class SimulatedMember {
 
     init(_ disk: SimulatedDisk, forcing: Bool = false, ceiling: UInt64 = 20) throws {
         self.disk = disk
-        let settings = BootstrapSettings(
+        var settings = BootstrapSettings(
             name: "a", memberDirectory: "d/member", walDirectory: "d/member/wal", snapshotDirectory: "d/member/snap",
             initialMembers: [("a", ["http://127.0.0.1:2380"])], token: "t", isNewCluster: true, forcesNewCluster: forcing,
             electionTicks: 10, preVote: true, snapshotCount: ceiling, catchUpEntries: 5, quotaBytes: 0, learnersMax: 1,
             minimumLeaseTTL: 2, seed: 1, unsafeNoSync: false)
+        settings.hashPassword = { password, salt in
+            password == "too long" ? nil : Bytes(Array("hash of \(password) with ".utf8) + salt)
+        }
         // As the server does before: the data directory itself is made to last.
         try disk.createDirectory("d", mode: 0o700)
         try disk.syncDirectory(".")

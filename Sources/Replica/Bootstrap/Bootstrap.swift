@@ -89,6 +89,7 @@ package struct Bootstrap {
     private var databaseOptions: DatabaseOptions {
         var options = DatabaseOptions()
         options.noSync = settings.unsafeNoSync
+        options.locksMemory = settings.locksDatabaseMemory
         if let step = settings.databaseGrowStepBytes { options.growStepBytes = step }
         return options
     }
@@ -355,13 +356,15 @@ package struct Bootstrap {
         amend: (inout StateMachine) -> Void = { _ in }
     ) throws(BootstrapError) -> BootstrappedMember {
         var state: StateMachine
+        var limits = StateMachineLimits(
+            quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax, showsCompactions: settings.showsCompactions,
+            leaseCheckpointInterval: settings.leaseCheckpointInterval,
+            persistsLeaseCheckpoints: settings.persistsLeaseCheckpoints)
+        limits.hashPassword = settings.hashPassword
         do throws(StateLoadError) {
             state = try StateMachine.load(
                 committer.beginRead(), clusterID: clusterID, localID: localID, minimumTTL: settings.minimumLeaseTTL,
-                limits: StateMachineLimits(
-                    quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax, showsCompactions: settings.showsCompactions,
-                    leaseCheckpointInterval: settings.leaseCheckpointInterval,
-                    persistsLeaseCheckpoints: settings.persistsLeaseCheckpoints))
+                limits: limits)
         } catch {
             throw BootstrapError("failed to recover from \(settings.databasePath): \(error)")
         }

@@ -31,6 +31,9 @@ package struct BootstrapSettings: Sendable {
     package var showsCompactions = false
     package var leaseCheckpointInterval: Duration?
     package var persistsLeaseCheckpoints = false
+    package var hashPassword: (@Sendable (_ password: String, _ salt: [UInt8]) -> Bytes?)?
+    /// The pages of the database stay in memory.
+    package var locksDatabaseMemory = false
     /// For tests; nil for etcd's.
     package var databaseGrowStepBytes: UInt64?
 
