@@ -496,8 +496,16 @@ def test_mirror(source, destination, request):
     ctl(destination, "del", copy, "--prefix")
     with Running(source, "make-mirror", "--prefix", prefix, "--dest-prefix", copy, "--rev", str(revision), destination.endpoint):
         wait_for(lambda: copied() == {copy + "b": "6"})
+    # The prefix stands for itself where all is copied, and for nothing after a revision: Go's 3.7 has it so.
+    ctl(source, "put", prefix + copy + "x", "7")
+    mirror = ["make-mirror", "--prefix", prefix]
+    with Running(source, *mirror, "--rev", str(revision), "--max-txn-ops", "0", destination.endpoint):
+        wait_for(lambda: copied() == {copy + "b": "6", copy + "x": "7"})
+    with Running(source, *mirror, "--rev", "1", destination.endpoint):
+        wait_for(lambda: prefix + "b" in ctl(destination, "get", prefix, "--prefix", "--keys-only").split())
+    ctl(source, "del", prefix + copy + "x")
     # History that is gone ends it.
-    ctl(source, "compaction", str(revision))
+    ctl(source, "compaction", str(revision + 2))
     got = call(OURS, source, "make-mirror", "--prefix", prefix, "--rev", "2", destination.endpoint)
     assert got.returncode == 1 and got.stderr == "Error: etcdserver: mvcc: required revision has been compacted\n"
     got = call(OURS, source, "make-mirror", "--dest-prefix", "a", "--no-dest-prefix", destination.endpoint)

@@ -18,7 +18,8 @@ enum MirrorCommand {
         long: """
             Copies the keys under a prefix to the cluster at <destination>, then applies every change there, revision by revision,
             until a signal comes. Every thirty seconds it prints how many keys it has written. Leases and the history before the copy
-            are not carried over, and keys that only the destination has stay.
+            are not carried over, and keys that only the destination has stay. With --rev the prefix is left out at the
+            destination unless --dest-prefix says it, too.
             """,
         example: """
               etcdctl make-mirror --prefix /config/ 10.0.0.20:2379
@@ -28,7 +29,7 @@ enum MirrorCommand {
             Flag("prefix", nil, .string, "", "only keys that begin with this"),
             Flag("rev", nil, .int, "0", "follow from this revision on, without copying what is there (0: copy first)"),
             Flag("max-txn-ops", nil, .uint, "128", "at most so many changes in one transaction at the destination"),
-            Flag("dest-prefix", nil, .string, "", "what stands for the prefix at the destination"),
+            Flag("dest-prefix", nil, .string, "", "what stands for the prefix at the destination (without --rev the prefix itself)"),
             Flag("no-dest-prefix", nil, .bool, "", "leave the prefix out at the destination"),
             Flag("dest-cert", nil, .string, "", "the client's TLS certificate file for the destination"),
             Flag("dest-key", nil, .string, "", "the client's TLS key file for the destination"),
@@ -75,16 +76,20 @@ enum MirrorCommand {
         }
         let context = try await connect(call)
         let prefix = Data(word: call.string("prefix")), other = Data(word: call.string("dest-prefix"))
+        let revision = call.int("rev")
+        // As etcd's: it lets the prefix stand for itself only where it copies first.
+        let keepsPrefix = other.isEmpty && !call.bool("no-dest-prefix") && !Mirror.skipsCopy(revision)
+        let operationsMax = call.unsigned("max-txn-ops")
         let copied = Counter()
         let mirror = Mirror(
             source: context.client,
             destination: destination,
             prefix: prefix,
-            replacement: call.bool("no-dest-prefix") ? Data() : other.isEmpty ? prefix : other,
-            operationsMax: Int(clamping: max(1, call.unsigned("max-txn-ops"))),
+            replacement: keepsPrefix ? prefix : other,
+            // Nobody ends a transaction at 0.
+            operationsMax: operationsMax == 0 ? .max : Int(clamping: operationsMax),
             count: { copied.add($0) }
         )
-        let revision = call.int("rev")
         do {
             try await Progress.showing({ "\(copied.value) keys written to \(call.arguments[0])" }) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -125,13 +130,16 @@ private struct Mirror: Sendable {
     /// Keys fetched at once while the base is copied.
     private static let pageSize: Int64 = 1000
 
+    /// Whether what is there before that revision is left alone.
+    static func skipsCopy(_ revision: Int64) -> Bool { revision > 1 }
+
     private func target(_ key: Data) -> Data { replacement + key.dropFirst(prefix.count) }
 
     /// Copies what there is and follows, or only follows from a revision on. Ends with an error.
     func run(from start: Int64) async throws {
         var first = prefix, last = Data()
         KeyRequests.setPrefix(&first, &last)
-        let begin = start > 1 ? start : try await copy(first, last) + 1
+        let begin = Self.skipsCopy(start) ? start : try await copy(first, last) + 1
         try await source.watch(
             .with { [first, last] in
                 $0.key = first
