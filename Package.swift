@@ -196,8 +196,8 @@ let fuzzing: [Target] =
             name: "etcd-fuzz",
             dependencies: [
                 "Base", "Wire", "RaftWire", "EtcdWire", "FileIO", "RaftLog", "BBolt", "HTTP2", "ServerConfiguration",
-                "ServiceLookup", "CommandLineKit", "SimulatedDisk", "Auth", "Credentials", "TransportSecurity", nioCore,
-                .product(name: "NIOEmbedded", package: "swift-nio"),
+                "ServiceLookup", "CommandLineKit", "SimulatedDisk", "Auth", "Credentials", "TransportSecurity", "EtcdClient",
+                nioCore, .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             path: "Fuzz", swiftSettings: strict)
     ]

@@ -69,6 +69,75 @@ struct HarmlessFramesTests {
         #expect(try sent() == answers)
     }
 
+    /// Both directions by dice: what must pass is known of each frame when it is made.
+    @Test("random connections: what passes, and what is answered, whatever the frames and the cuts", arguments: 0..<200 as Range<UInt64>)
+    func randomConnections(seed: UInt64) throws {
+        var dice = Dice(state: seed)
+        func payload(_ limit: Int) -> [UInt8] { (0..<Int.random(in: 0...limit, using: &dice)).map { _ in UInt8.random(in: 0...255, using: &dice) } }
+        try write(Self.preface)
+        _ = try sent()
+        var (client, member): (Set<UInt32>, Set<UInt32>) = ([], [])
+        for _ in 0..<60 {
+            let size = [1, 2, 5, 9, 13, 1000].randomElement(using: &dice) ?? 1
+            var (bytes, expected, answers): ([UInt8], [UInt8], [UInt8]) = ([], [], [])
+            let isInbound = Bool.random(using: &dice)
+            for _ in 0..<Int.random(in: 1...4, using: &dice) {
+                // Few streams, so that they meet; fewer in all than are remembered.
+                let stream = 2 * UInt32.random(in: 0..<20, using: &dice) + 1
+                let ends = Bool.random(using: &dice)
+                switch Int.random(in: 0..<5, using: &dice) {
+                case 0, 1:
+                    let frame = Self.frame(Bool.random(using: &dice) ? .data : .headers, flags: ends ? 1 : 0, stream: stream, payload(40))
+                    bytes += frame
+                    expected += frame
+                    if ends { if isInbound { member.insert(stream) } else { client.insert(stream) } }
+                case 2:
+                    let text = [UInt8](repeating: UInt8(stream), count: 8)
+                    bytes += Self.frame(.ping, flags: ends ? 1 : 0, text)
+                    if ends || !isInbound {
+                        expected += Self.frame(.ping, flags: ends ? 1 : 0, text)
+                    } else {
+                        answers += Self.frame(.ping, flags: 1, text)
+                    }
+                case 3 where isInbound:
+                    let code: UInt8 = ends ? 0 : 8
+                    bytes += Self.reset(stream, code: code)
+                    let isOver = client.contains(stream) && member.contains(stream)
+                    if code == 0, isOver { continue }
+                    expected += Self.reset(stream, code: code)
+                    if !isOver {
+                        client.remove(stream)
+                        member.remove(stream)
+                    }
+                default:
+                    let other = Self.frame(.settings, payload(20)) + Self.frame(.ping, payload(7))
+                    bytes += other
+                    expected += other
+                }
+            }
+            if isInbound {
+                #expect(try read(bytes, inPiecesOf: size) == expected)
+                #expect(try sent() == answers)
+            } else {
+                try write(bytes, inPiecesOf: size)
+                #expect(try sent() == expected)
+            }
+        }
+    }
+
+    /// SplitMix64.
+    private struct Dice: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var mixed = state
+            mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+            mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+            return mixed ^ (mixed >> 31)
+        }
+    }
+
     @Test("a PING of a wrong size is the library's to refuse")
     func malformed() throws {
         let short = Self.frame(.ping, [1, 2, 3])

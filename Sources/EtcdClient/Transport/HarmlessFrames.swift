@@ -2,16 +2,16 @@
 // by which Go's members measure the connection, and a RST_STREAM(NO_ERROR) after an answer that was ready before the request
 // had formally ended. The library ends a connection at 200 of either in some seconds, and offers no setting for it.
 
-import NIOCore
+package import NIOCore
 import NIOHTTP2
 
 /// Stands between the connection and the HTTP/2 library: answers PING frames, and drops resets of streams that both sides
 /// have ended already. Everything else passes unchanged (RFC 9113).
-final class HarmlessFrames: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-    typealias OutboundIn = IOData
-    typealias OutboundOut = IOData
+package final class HarmlessFrames: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundIn = IOData
+    package typealias OutboundOut = IOData
 
     private static let prefaceBytes = 24
 
@@ -21,6 +21,8 @@ final class HarmlessFrames: ChannelDuplexHandler {
     private var inboundRest = 0
     private var outbound = OutboundScanner(skipping: prefaceBytes)
     private var streams = EndedStreams()
+
+    package init() {}
 
     /// Puts one in front of the library's handler; on the channel's event loop.
     static func install(on channel: any Channel) -> EventLoopFuture<Void> {
@@ -33,7 +35,7 @@ final class HarmlessFrames: ChannelDuplexHandler {
 
     // MARK: From the member
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         if rest.readableBytes > 0 {
             rest.writeBuffer(&bytes)
@@ -95,7 +97,7 @@ final class HarmlessFrames: ChannelDuplexHandler {
 
     // MARK: To the member
 
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if case .byteBuffer(let bytes) = unwrapOutboundIn(data) {
             outbound.scan(bytes) { header in
                 if header.kind == .reset { streams.forget(header.stream) }
