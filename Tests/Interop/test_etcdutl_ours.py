@@ -483,6 +483,107 @@ def test_freelist(work):
         assert len(member.all_keys()) == 19
 
 
+@pytest.mark.parametrize("maker", ["go", "ours"])
+def test_looking_closer(work, maker):
+    path = database(work / maker)
+    inside = ours("bbolt", "inspect", path, check=True).stdout
+    assert inside.startswith('{\n    "name": "root",\n    "keyN": 0,\n    "buckets": [\n        {\n            "name": "alarm",\n')
+    found = json.loads(inside)
+    assert [bucket["name"] for bucket in found["buckets"]] == ours("bbolt", "buckets", path).stdout.split()
+    assert {bucket["name"]: bucket["keyN"] for bucket in found["buckets"]}["key"] == 61
+    leaves = [line.split() for line in ours("bbolt", "pages", path).stdout.splitlines() if line.split()[1] == "leaf"]
+    leaf = max(leaves, key=lambda line: int(line[2]))[0]
+    shown = ours("bbolt", "page", path, leaf).stdout.splitlines()[6]
+    key, value = ours("bbolt", "page-item", path, leaf, "0", check=True).stdout.splitlines()
+    assert shown.startswith(f"{key}: {value}") or shown.startswith(f'"{key}": ')
+    assert ours("bbolt", "page-item", "--key-only", path, leaf, "0").stdout == key + "\n"
+    assert len(ours("bbolt", "page-item", "--value-only", "--format", "hex", path, leaf, "0").stdout) > 2
+    for words, error in [
+        (["--key-only", "--value-only", path, leaf, "0"], "the --key-only or --value-only flag may be set, but not both"),
+        ([path, leaf, "9999"], f"leafPageElement: expected item index less than {max(int(l[2]) for l in leaves)}, but got 9999"),
+        ([path, "0", "0"], "leafPageElement: expected item index less than 0, but got 0"),
+        ([path, "x", "0"], 'strconv.ParseUint: parsing "x": invalid syntax'),
+        ([path, leaf, "0", "--format", "no"], "formatBytes: unsupported format: no"),
+    ]:
+        result = ours("bbolt", "page-item", *words)
+        assert result.returncode == 1 and errors(result.stderr) == [f"Error: {error}"], words
+
+
+def test_cleared_pages(work):
+    """All and some elements of a leaf: what is left is sound, and Go's reader counts it."""
+    path, output = database(work / "go"), work / "cleared"
+    everything = ours("bbolt", "keys", path, "key", "--format", "hex").stdout.split()
+    pages = [line.split() for line in ours("bbolt", "pages", path).stdout.splitlines()[2:]]
+    leaf = next(page[0] for page in pages if page[1] == "leaf" and ours(
+        "bbolt", "page-item", "--key-only", "--format", "hex", path, page[0], "0").stdout.strip() == everything[0])
+    count = int(next(page[2] for page in pages if page[0] == leaf))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    surgery = ["bbolt", "surgery"]
+
+    def cleared(first, last):
+        output.unlink(missing_ok=True)
+        said = ours(*surgery, "clear-page-elements", path, "--output", output, "--pageId", leaf, "--from-index", first,
+                    "--to-index", last, check=True).stdout
+        assert said.endswith(f"All elements in [{first}, {last}) in page {leaf} were cleared\n")
+        assert ours("bbolt", "check", output, check=True).stdout == "OK\n"
+        return ours("bbolt", "keys", output, "key", "--format", "hex").stdout.split()
+
+    for first, last in ((1, 3), (0, 2), (count - 1, count), (2, -1)):
+        end = count if last == -1 else last
+        assert cleared(first, last) == everything[:first] + everything[end:], (first, last)
+    theirs("snapshot", "status", output, check=True)
+    said = ours(*surgery, "clear-page", path, "--output", output, "--pageId", leaf, check=True).stdout
+    assert said.endswith(f"The page ({leaf}) was cleared\n")
+    assert ours("bbolt", "keys", output, "key", "--format", "hex").stdout.split() == everything[count:]
+    theirs("snapshot", "status", output, check=True)
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest(), "the file itself is never touched"
+    for words, error in [
+        (["clear-page", path, "--output", output, "--pageId", 1], "the pageId must be at least 2, but got 1"),
+        (["clear-page", path, "--pageId", 3], 'required flag(s) "output" not set'),
+        (["clear-page-elements", path, "--output", output, "--pageId", leaf, "--from-index", count, "--to-index", -1],
+         f"clear-page-element command failed: the start index ({count}) is out of range [0, {count})"),
+        (["clear-page-elements", path, "--output", output, "--pageId", leaf, "--from-index", 2, "--to-index", 1],
+         "clear-page-element command failed: the start index (2) is bigger than the end index (1)"),
+        (["clear-page-elements", path, "--output", output, "--pageId", leaf, "--from-index", 2, "--to-index", 2],
+         "clear-page-element command failed: invalid: the start index (2) is equal to the end index (2)"),
+    ]:
+        result = ours(*surgery, *words)
+        assert result.returncode == 1 and errors(result.stderr)[0] == f"Error: {error}", words
+
+
+def test_updated_meta(work):
+    """Both metas damaged, and made good again field by field; Go's reader takes the file."""
+    path = database(work / "go")
+    want = theirs("snapshot", "status", path).stdout
+    raw = path.read_bytes()
+    later = 0 if metas(path)[0] > metas(path)[1] else 1
+    fields = [int.from_bytes(raw[later * PAGE + 16 + at:later * PAGE + 24 + at], "little") for at in (16, 40)]
+    broken = work / "broken"
+    shutil.copy(path, broken)
+    overwrite(broken, later * PAGE + 16, b"\xff" * 4)
+    overwrite(broken, later * PAGE + 32, b"\xff" * 8)
+    overwrite(broken, later * PAGE + 56, b"\0" * 8)
+    update = ["bbolt", "surgery", "meta", "update"]
+    said = ours(*update, broken, "--output", work / "good", "--meta-page", later, "--fields", f"root:{fields[0]}",
+                "--fields", f"pgid:{fields[1]},pageSize:4096", check=True).stdout
+    assert said == f"The meta page {later} has been updated!\n"
+    assert ours("bbolt", "check", work / "good", check=True).stdout == "OK\n"
+    assert theirs("snapshot", "status", work / "good", check=True).stdout == want
+    assert metas(work / "good") == metas(path)
+    assert ours(*update, work / "good", "--output", work / "again", "--meta-page", later, check=True).stdout == "Nothing changed!\n"
+    said = ours(*update, work / "good", "--output", work / "again", "--meta-page", 1, "--fields", "pageSize:8192", check=True).stdout
+    assert said == (
+        "WARNING: The page size (4096) in the first meta page doesn't match the second meta page (8192)\n"
+        "The meta page 1 has been updated!\n")
+    for words, error in [
+        (["--meta-page", 2], "invalid meta page id: 2"), (["--fields", "root"], "invalid key-value pair: root"),
+        (["--fields", "txid:1"], 'field "txid" isn\'t allowed to be updated'),
+        (["--fields", "root:x"], 'invalid value "x" for field "root"'),
+    ]:
+        result = ours(*update, broken, "--output", work / "no", *words)
+        assert result.returncode == 1 and errors(result.stderr) == [f"Error: {error}"], words
+
+
 def test_damaged_database(work):
     """A page of the tree that is none: every command says so, none goes on."""
     path = database(work / "go")

@@ -102,6 +102,69 @@ struct PageTests {
         #expect(throws: BBoltError.self) { try file.page(root.id).elements() }
     }
 
+    @Test("buckets in buckets, as Go's library writes them")
+    func structure() throws {
+        let inner = BucketStructure(name: "a<\"", pairs: 2, children: [])
+        let outer = BucketStructure(name: "root", pairs: 1, children: [inner, BucketStructure(name: "b", pairs: 0, children: [inner])])
+        #expect(
+            BBoltCommands.json(outer, indent: "") == """
+                {
+                    "name": "root",
+                    "keyN": 1,
+                    "buckets": [
+                        {
+                            "name": "a\\u003c\\"",
+                            "keyN": 2
+                        },
+                        {
+                            "name": "b",
+                            "keyN": 0,
+                            "buckets": [
+                                {
+                                    "name": "a\\u003c\\"",
+                                    "keyN": 2
+                                }
+                            ]
+                        }
+                    ]
+                }
+                """)
+        let directory = try TemporaryDirectory("structure")
+        let database = try Database.open(try directory.database(), fileSystem: disk)
+        defer { database.close() }
+        let found = try database.beginRead().structure()
+        #expect(found.children.map(\.name) == ["large", "small"] && found.children.map(\.pairs) == [300, 1])
+    }
+
+    @Test("a page that is cleared gives up its overflow pages; a damaged one can be cleared whole, but not in part")
+    func clearing() throws {
+        let directory = try TemporaryDirectory("clearing")
+        let path = try directory.database()
+        let database = try Database.open(path, fileSystem: disk)
+        let transaction = try database.beginWrite()
+        try transaction.createBucketIfMissing("wide").put("a", Bytes([UInt8](repeating: 1, count: 9000)))
+        try transaction.commit()
+        let pages = try database.beginRead().pages()
+        let wide = try #require(pages.first { !$0.isFree && $0.kind == .leaf && $0.overflow == 2 }).id
+        let leaf = try #require(pages.first { !$0.isFree && $0.kind == .leaf && $0.count > 10 }).id
+        database.close()
+        #expect(try Surgery.clearElements(path, page: wide, from: 0, to: nil, fileSystem: disk))
+        // The second time there is nothing to clear.
+        #expect(try !Surgery.clearElements(path, page: wide, from: 0, to: nil, fileSystem: disk))
+        let reopened = try Database.open(path, fileSystem: disk)
+        #expect(try #require(try reopened.beginRead().bucket("wide")).get("a") == nil)
+        reopened.close()
+        #expect(try !Surgery.clearElements(path, page: leaf, from: 1, to: 2, fileSystem: disk))
+        #expect(throws: BBoltError.self) { try Surgery.clearElements(path, page: 0, from: 0, to: nil, fileSystem: disk) }
+        #expect(throws: BBoltError.self) { try Surgery.clearElements(path, page: 1 << 50, from: 0, to: nil, fileSystem: disk) }
+        #expect(throws: BBoltError.self) { try Surgery.clearElements(path, page: leaf, from: -1, to: 1, fileSystem: disk) }
+        // Its first element reaches far outside.
+        try directory.overwrite(path, at: leaf * 4096 + 16 + 4, [0xFF, 0xFF, 0xFF, 0x7F])
+        #expect(throws: BBoltError.self) { try Surgery.clearElements(path, page: leaf, from: 1, to: 2, fileSystem: disk) }
+        #expect(try !Surgery.clearElements(path, page: leaf, from: 0, to: 1, fileSystem: disk))
+        #expect(try !Surgery.clearElements(path, page: leaf, from: 0, to: nil, fileSystem: disk))
+    }
+
     @Test("a file whose metas are both gone can still be looked at")
     func withoutMeta() throws {
         let directory = try TemporaryDirectory("without-meta")

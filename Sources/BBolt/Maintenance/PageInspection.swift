@@ -147,6 +147,19 @@ package struct InspectedPage: Sendable {
         }
     }
 
+    /// Key and value of one element of a leaf, whatever they mean.
+    /// - Parameter index: below `count`.
+    package func leafElement(_ index: Int) throws(BBoltError) -> (key: Bytes, value: Bytes) {
+        do throws(PageProblem) {
+            return try Bytes(bytes).withUnsafeBytes { (buffer: UnsafeRawBufferPointer) throws(PageProblem) in
+                let view = try PageView(id: id, bytes: buffer)
+                return (Bytes(copying: try view.key(index)), Bytes(copying: try view.value(index)))
+            }
+        } catch {
+            throw problem(error.reason)
+        }
+    }
+
     /// Of a freelist, in the order in which they stand there.
     package func freePages() throws(BBoltError) -> [UInt64] {
         var count = count

@@ -9,8 +9,8 @@ enum BBoltCommands {
     static let command: Command = {
         var command = Command("bbolt", "", "A simple command line tool for inspecting bbolt databases.")
         command.commands = [
-            buckets, check, compact, PageCommands.dump, get, info, keys, PageCommands.page, PageCommands.pages, stats,
-            SurgeryCommands.command,
+            buckets, check, compact, PageCommands.dump, get, info, inspect, keys, PageCommands.page, PageCommands.item,
+            PageCommands.pages, stats, SurgeryCommands.command,
         ]
         return command
     }()
@@ -53,6 +53,23 @@ enum BBoltCommands {
         call in
         try exactly(1, call)
         try reading(call) { Terminal.out("Page Size: \($0.pageSize)\n") }
+    }
+
+    private static let inspect = Command("inspect", "<bbolt-file>", "inspect the structure of the database") { call in
+        try exactly(1, call)
+        try reading(call) { Terminal.out(json(try $0.structure(), indent: "") + "\n") }
+    }
+
+    /// As Go's library writes it with four spaces a level.
+    static func json(_ bucket: BucketStructure, indent: String) -> String {
+        let inner = indent + "    "
+        let name = String(decoding: JSONValue.string(String(decoding: bucket.name.array, as: UTF8.self)).encoded, as: UTF8.self)
+        var fields = ["\"name\": \(name)", "\"keyN\": \(bucket.pairs)"]
+        if !bucket.children.isEmpty {
+            let below = bucket.children.map { inner + "    " + json($0, indent: inner + "    ") }
+            fields.append("\"buckets\": [\n\(below.joined(separator: ",\n"))\n\(inner)]")
+        }
+        return "{\n" + fields.map { inner + $0 }.joined(separator: ",\n") + "\n\(indent)}"
     }
 
     private static let keys = Command(

@@ -142,6 +142,42 @@ enum PageCommands {
         return command
     }()
 
+    // MARK: page-item
+
+    static let item = Command(
+        "page-item",
+        "[options] <bbolt-file> pageid itemid",
+        "print a page item key and value in a bbolt database",
+        flags: [
+            Flag("key-only", nil, .bool, "", "Print only the key"), Flag("value-only", nil, .bool, "", "Print only the value"),
+            Flag("format", nil, .string, "auto", "Output format one of: \(ByteFormat.names)"),
+        ]
+    ) { call in
+        try exactly(3, call)
+        let wanted = try call.arguments.dropFirst().map { text throws(CommandExit) in
+            do { return try GoNumber.unsigned(text) } catch { throw failure("\(error)") }
+        }
+        if call.bool("key-only"), call.bool("value-only") {
+            throw failure("the --key-only or --value-only flag may be set, but not both")
+        }
+        try inspecting(call) { file in
+            let page: InspectedPage
+            do throws(BBoltError) { page = try file.page(wanted[0]) } catch { throw failure(reason(error)) }
+            // Items are numbered with sixteen bits.
+            let index = Int(UInt16(truncatingIfNeeded: wanted[1]))
+            guard index < page.count else {
+                throw failure("leafPageElement: expected item index less than \(page.count), but got \(index)")
+            }
+            guard page.kind == .leaf else {
+                throw failure("leafPageElement: expected page type of 'leaf', but got '\(page.kind.name)'")
+            }
+            let format = try ByteFormat(call.string("format"))
+            let (key, value) = try page.leafElement(index)
+            if !call.bool("value-only") { Terminal.out(bytes: format.text(key.array) + [10]) }
+            if !call.bool("key-only") { Terminal.out(bytes: format.text(value.array) + [10]) }
+        }
+    }
+
     // MARK: dump
 
     static let dump = Command(

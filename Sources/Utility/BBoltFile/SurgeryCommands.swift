@@ -11,8 +11,8 @@ enum SurgeryCommands {
         var freelist = Command("freelist", "<subcommand>", "freelist related surgery commands")
         freelist.commands = [abandon, rebuild]
         var meta = Command("meta", "<subcommand>", "meta page related surgery commands")
-        meta.commands = [validate]
-        command.commands = [copyPage, freelist, meta, revert]
+        meta.commands = [update, validate]
+        command.commands = [clearPage, clearElements, copyPage, freelist, meta, revert]
         return command
     }()
 
@@ -81,6 +81,114 @@ enum SurgeryCommands {
             try Surgery.copyPage(copy, from: source, to: target, fileSystem: disk)
         }
         Terminal.out("The page \(source) was successfully copied to page \(target)\n")
+    }
+
+    private static let pageID = Flag("pageId", nil, .uint, "0", "page Id")
+
+    private static let clearPage = Command(
+        "clear-page",
+        "<bbolt-file>",
+        "Clears all elements from the given page, which can be a branch or leaf page",
+        flags: [output, pageID]
+    ) { call in
+        try exactly(1, call)
+        try require(["output", "pageId"], call)
+        let page = try clearable(call)
+        try clear(call, "clear-page", page, from: 0, to: nil)
+        Terminal.out("The page (\(page)) was cleared\n")
+    }
+
+    private static let clearElements = Command(
+        "clear-page-elements",
+        "<bbolt-file>",
+        "Clears elements from the given page, which can be a branch or leaf page",
+        flags: [
+            output, pageID, Flag("from-index", nil, .int, "0", "start element index (included) to clear, starting from 0"),
+            Flag(
+                "to-index", nil, .int, "0",
+                "end element index (excluded) to clear, starting from 0, -1 means to the end of page"),
+        ]
+    ) { call in
+        try exactly(1, call)
+        try require(["output", "pageId", "from-index", "to-index"], call)
+        let page = try clearable(call)
+        let (start, end) = (Int(call.int("from-index")), Int(call.int("to-index")))
+        try clear(call, "clear-page-element", page, from: start, to: end == -1 ? nil : end)
+        Terminal.out("All elements in [\(start), \(end)) in page \(page) were cleared\n")
+    }
+
+    private static func clearable(_ call: Invocation) throws(CommandExit) -> UInt64 {
+        let page = call.unsigned("pageId")
+        if page < 2 { throw failure("the pageId must be at least 2, but got \(page)") }
+        return page
+    }
+
+    private static func clear(
+        _ call: Invocation, _ name: String, _ page: UInt64, from start: Int, to end: Int?
+    ) throws(CommandExit) {
+        let copy = try copy(call, name)
+        var losesPages = false
+        try operating(name) { () throws(BBoltError) in
+            losesPages = try Surgery.clearElements(copy, page: page, from: start, to: end, fileSystem: disk)
+        }
+        guard losesPages else { return }
+        Terminal.out(
+            "WARNING: The clearing has abandoned some pages that are not yet referenced from free list.\n"
+                + "Please consider executing `etcdutl bbolt surgery freelist abandon ...`\n")
+    }
+
+    private static let update = Command(
+        "update",
+        "<bbolt-file>",
+        "Update fields in meta pages",
+        flags: [
+            output,
+            Flag(
+                "fields", nil, .stringList, "",
+                "comma separated list of fields (supported fields: pageSize, root, freelist and pgid) to be updated, and each "
+                    + "item is a colon-separated key-value pair"),
+            Flag("meta-page", nil, .uint, "0", "the meta page ID to operate on, valid values are 0 and 1"),
+        ]
+    ) { call in
+        try exactly(1, call)
+        try require(["output"], call)
+        let place = call.unsigned("meta-page")
+        if place > 1 { throw failure("invalid meta page id: \(place)") }
+        let changes = try metaChanges(call.list("fields"))
+        let copy = try copy(call, "meta update")
+        let result: (isChanged: Bool, pageSize: UInt32, firstPageSize: UInt32)
+        do throws(BBoltError) {
+            result = try Surgery.updateMeta(copy, place: place, changes, fileSystem: disk)
+        } catch {
+            throw failure("[meta update] meta page \(place) failed: \(PageCommands.reason(error))")
+        }
+        if place == 1, result.pageSize != result.firstPageSize {
+            Terminal.out(
+                "WARNING: The page size (\(result.firstPageSize)) in the first meta page doesn't match the second meta page "
+                    + "(\(result.pageSize))\n")
+        }
+        Terminal.out(result.isChanged ? "The meta page \(place) has been updated!\n" : "Nothing changed!\n")
+    }
+
+    private static func metaChanges(_ fields: [String]) throws(CommandExit) -> MetaChanges {
+        var changes = MetaChanges()
+        for field in fields {
+            let parts = field.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2 else { throw failure("invalid key-value pair: \(field)") }
+            guard ["pageSize", "root", "freelist", "pgid"].contains(parts[0]) else {
+                throw failure("field \(parts[0].quoted) isn't allowed to be updated")
+            }
+            guard let value = try? GoNumber.unsigned(parts[1]) else {
+                throw failure("invalid value \(parts[1].quoted) for field \(parts[0].quoted)")
+            }
+            switch parts[0] {
+            case "pageSize": changes.pageSize = UInt32(truncatingIfNeeded: value)
+            case "root": changes.root = value
+            case "freelist": changes.freelist = value
+            default: changes.highWater = value
+            }
+        }
+        return changes
     }
 
     private static let validate = Command("validate", "<bbolt-file>", "Validate both meta pages") { call in
