@@ -17,6 +17,8 @@ final class GRPCProxyServer: Sendable {
         var http2: HTTP2ServerSettings
         /// The prefix of all keys; empty for none.
         var namespace = ""
+        /// Where the keys are by which keys are kept in memory; empty for none.
+        var leasingPrefix = ""
         /// Serializable reads never go back in time.
         var isOrdered = false
         var cluster = ClusterService.Settings()
@@ -30,6 +32,7 @@ final class GRPCProxyServer: Sendable {
 
     private let settings: Settings
     private let services: ProxyServices
+    private let leasing: LeasingKV?
     private let pages: ProxyPages
     private let logger: ServerLogger
     private let loop: any EventLoop
@@ -44,9 +47,12 @@ final class GRPCProxyServer: Sendable {
         loop = group.next()
         let upstream = Upstream(client: client)
         let namespace = KeyNamespace(settings.namespace)
+        leasing =
+            settings.leasingPrefix.isEmpty
+            ? nil : LeasingKV(client, prefix: settings.leasingPrefix, within: settings.namespace)
         services = ProxyServices(
             upstream: upstream,
-            keys: KeyService(upstream, namespace, isOrdered: settings.isOrdered),
+            keys: KeyService(upstream, namespace, isOrdered: settings.isOrdered, leasing: leasing),
             leases: LeaseService(upstream),
             watches: WatchService(upstream, namespace),
             cluster: ClusterService(upstream, namespace, settings.cluster, logger),
@@ -66,8 +72,11 @@ final class GRPCProxyServer: Sendable {
         )
     }
 
-    /// Begins to register the proxy, if it is to be known to others.
-    func register() { services.cluster.start() }
+    /// Begins to register the proxy, if it is to be known to others, and to have a session, if it keeps keys.
+    func register() {
+        services.cluster.start()
+        if let leasing { Task { await leasing.keepSession() } }
+    }
 
     /// Waits for the members where order across them is promised.
     func waitForMembers() async {

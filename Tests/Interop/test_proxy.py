@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -355,6 +356,113 @@ def test_namespaces(tmp_path, behind):
             with pytest.raises(grpc.RpcError) as refused:
                 unary(channel, KV + "Put", field(2, b"v"))
             assert refused.value.details() == "etcdserver: key is not provided"
+
+
+def value_of(endpoint, key, timeout=10):
+    """By a linearizable read; None where there is no such key."""
+    with grpc.insecure_channel(endpoint) as channel:
+        answer = fields(unary(channel, KV + "Range", field(1, key), timeout=timeout))
+    pairs = [dict(fields(pair)) for tag, pair in answer if tag == 2]
+    return pairs[0].get(5, b"") if pairs else None
+
+
+def own(proxy, member, key, leasing):
+    """Reads a key until the proxy owns it."""
+    def owned():
+        value_of(proxy.endpoint, key)
+        return value_of(member.endpoint, leasing) == b""
+    wait_for(owned)
+
+
+@pytest.mark.parametrize("namespace", ["", "n/"])
+def test_leasing_reads_need_no_member(tmp_path, behind, namespace):
+    """A key that the proxy owns is read while no member answers, as Go's proxy has it; a write through another takes it away."""
+    flags = ["--experimental-leasing-prefix", "lease/"] + (["--namespace", namespace] if namespace else [])
+    inside, leasing = (namespace + "k").encode(), (namespace + "lease/k").encode()
+    with Proxy(tmp_path, "grpc-proxy", behind.endpoint, *flags) as near, Proxy(tmp_path, "grpc-proxy", behind.endpoint, *flags) as far:
+        harness.etcdctl(near, "put", "k", "1")
+        assert value_of(behind.endpoint, inside) == b"1"
+        own(near, behind, b"k", leasing)
+        behind.process.send_signal(signal.SIGSTOP)
+        try:
+            assert value_of(near.endpoint, b"k", timeout=3) == b"1"
+            assert harness.etcdctl(near, "get", "k", "--keys-only").stdout == "k\n\n"
+            assert harness.etcdctl(near, "get", "k", "--count-only", "-w", "fields").stdout.splitlines()[-1] == '"Count" : 1'
+            with pytest.raises(grpc.RpcError):
+                value_of(near.endpoint, b"other", timeout=1)
+        finally:
+            behind.process.send_signal(signal.SIGCONT)
+        # The owner's own writes stay in memory; others' take the key away first.
+        harness.etcdctl(near, "put", "k", "2")
+        assert value_of(behind.endpoint, leasing) == b"" and value_of(near.endpoint, b"k") == b"2"
+        for command in (["put", "k", "3"], ["del", "k"], ["put", "k", "4"], ["del", "--prefix", "k"]):
+            own(near, behind, b"k", leasing)
+            assert harness.etcdctl(far, *command).returncode == 0
+            assert value_of(near.endpoint, b"k") == (command[2].encode() if command[0] == "put" else None)
+        own(near, behind, b"k", leasing)
+        done = harness.etcdctl(far, "txn", stdin='version("k") = "0"\n\nput k 5\nget k\n\n\n').stdout
+        assert done == "SUCCESS\n\nOK\n\nk\n5\n"
+        assert value_of(near.endpoint, b"k") == b"5"
+        # A key on a lease is kept by nobody.
+        lease = harness.etcdctl(near, "lease", "grant", "100").stdout.split()[1]
+        harness.etcdctl(near, "put", "k", "6", f"--lease={lease}")
+        time.sleep(2.5)
+        assert value_of(near.endpoint, b"k") == b"6" and value_of(behind.endpoint, leasing) is None
+
+
+@pytest.mark.parametrize("kinds", [("ours", "ours"), ("ours", "go")])
+def test_leasing_reads_are_never_old(tmp_path, behind, kinds):
+    """Through two proxies that share a prefix, ours and Go's: whoever reads sees every write that was acknowledged before."""
+    go = harness.go_program("etcd")
+    proxies = [Proxy(tmp_path, "grpc-proxy", behind.endpoint, "--experimental-leasing-prefix", "lease/", name=f"{kind}{place}",
+                     program=go if kind == "go" else None) for place, kind in enumerate(kinds)]
+    keys, acknowledged, old, ended = [b"a", b"b", b"c"], {}, [], threading.Event()
+
+    def write(seed):
+        generator = random.Random(seed)
+        with grpc.insecure_channel(proxies[0].endpoint) as one, grpc.insecure_channel(proxies[1].endpoint) as two:
+            key, count = keys[seed], 0
+            while not ended.is_set():
+                count += 1
+                channel = generator.choice([one, two])
+                value = b"%d" % count
+                if generator.random() < 0.3:
+                    unary(channel, KV + "Txn", field(2, field(2, field(1, key) + field(2, value))), timeout=20)
+                else:
+                    unary(channel, KV + "Put", field(1, key) + field(2, value), timeout=20)
+                acknowledged[key] = count
+                ended.wait(generator.choice([0, 0.01, 0.3, 2.2]))
+
+    def read(seed):
+        generator, count = random.Random(seed), 0
+        with grpc.insecure_channel(proxies[0].endpoint) as one, grpc.insecure_channel(proxies[1].endpoint) as two:
+            while not ended.is_set():
+                key = generator.choice(keys)
+                before = acknowledged.get(key, 0)
+                answer = fields(unary(generator.choice([one, two]), KV + "Range", field(1, key), timeout=20))
+                pairs = [dict(fields(pair)) for tag, pair in answer if tag == 2]
+                if before and (not pairs or int(pairs[0][5]) < before):
+                    old.append((key, before, pairs))
+                count += 1
+        reads.append(count)
+
+    reads = []
+    with proxies[0], proxies[1]:
+        threads = [threading.Thread(target=write, args=(seed,)) for seed in range(3)]
+        threads += [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(12)
+        ended.set()
+        for thread in threads:
+            thread.join(30)
+        assert not old and len(reads) == 4
+        # Most of it came from memory.
+        assert sum(reads) > 500
+        asked = member_metric(behind, "grpc_server_handled_total", 'grpc_method="Range"')
+        asked += member_metric(behind, "grpc_server_handled_total", 'grpc_method="Txn"')
+        assert asked < sum(reads), (asked, sum(reads))
+        assert all(acknowledged[key] > 3 for key in keys)
 
 
 @pytest.mark.parametrize("namespace", [(), ("--namespace", "n/")])

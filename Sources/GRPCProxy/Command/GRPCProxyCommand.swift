@@ -33,6 +33,7 @@ enum GRPCProxyCommand {
         let (client, memberTLS) = try await makeClient(call, logger)
         var settings = GRPCProxyServer.Settings(http2: http2(call))
         settings.namespace = call.string("namespace")
+        settings.leasingPrefix = call.string("experimental-leasing-prefix")
         settings.isOrdered = call.bool("experimental-serializable-ordering")
         settings.cluster.advertisedAddress = call.string("advertise-client-url")
         settings.cluster.prefix = call.string("resolver-prefix")
@@ -94,9 +95,6 @@ enum GRPCProxyCommand {
         }
         if call.bool("auto-tls"), call.int("self-signed-cert-validity") == 0 {
             throw CommandExit(1, "selfSignedCertValidity is invalid,it should be greater than 0")
-        }
-        if !call.string("experimental-leasing-prefix").isEmpty {
-            throw CommandExit(1, "--experimental-leasing-prefix is not supported")
         }
         for name in ["tls-min-version", "tls-max-version"] where !["", "TLS1.2", "TLS1.3"].contains(call.string(name)) {
             throw CommandExit(1, "unexpected TLS version \(call.string(name).quoted), must be one of: TLS1.2, TLS1.3")

@@ -3,6 +3,7 @@
 import EtcdClient
 import EtcdWire
 import FoundationEssentials
+import SwiftProtobuf
 import Synchronization
 
 final class KeyService: Sendable {
@@ -13,8 +14,11 @@ final class KeyService: Sendable {
     private let isOrdered: Bool
     /// The newest revision that was read, where order is promised.
     private let newest = Mutex<Int64>(0)
+    /// Keys that are answered from memory because others ask before they write; nil without `--experimental-leasing-prefix`.
+    private let leasing: LeasingKV?
 
-    init(_ upstream: Upstream, _ namespace: KeyNamespace, isOrdered: Bool) {
+    init(_ upstream: Upstream, _ namespace: KeyNamespace, isOrdered: Bool, leasing: LeasingKV?) {
+        self.leasing = leasing
         self.upstream = upstream
         self.namespace = namespace
         self.isOrdered = isOrdered
@@ -38,7 +42,7 @@ final class KeyService: Sendable {
         let fill = cache.withLock { $0.begin(question) }
         do {
             namespace.enter(&request)
-            var answer = try await read(try Upstream.encode(request), isSerializable: request.serializable, asker)
+            var answer = try await read(request, asker)
             if !namespace.isEmpty {
                 var message = try Upstream.decode(Etcdserverpb_RangeResponse.self, answer)
                 namespace.leave(&message)
@@ -64,6 +68,34 @@ final class KeyService: Sendable {
             end: request.rangeEnd,
             revision: request.revision
         )
+    }
+
+    private func read(_ request: Etcdserverpb_RangeRequest, _ asker: Asker) async throws(EtcdError) -> [UInt8] {
+        // What may be read by whom only the members know.
+        if let leasing, asker.token.isEmpty {
+            let isSerializable = request.serializable
+            let answer = try await lease(asker) { timeout in
+                if let kept = leasing.kept(request) { return Etcdserverpb_RangeResponse?.some(kept) }
+                return isSerializable ? nil : try await leasing.range(request, timeout: timeout)
+            }
+            if let answer {
+                newest.withLock { $0 = max($0, answer.header.revision) }
+                return try Upstream.encode(answer)
+            }
+        }
+        return try await read(try Upstream.encode(request), isSerializable: request.serializable, asker)
+    }
+
+    /// Runs work of the leasing keys on behalf of a client.
+    private func lease<Answer: Sendable>(
+        _ asker: Asker,
+        _ body: @Sendable (_ timeout: Duration?) async throws -> Answer
+    ) async throws(EtcdError) -> Answer {
+        do {
+            return try await Client.$forwardedMetadata.withValue(asker.metadata) { try await body(asker.remaining) }
+        } catch {
+            throw Upstream.status(error, hasDeadline: asker.remaining != nil)
+        }
     }
 
     /// Asks the members, and where order is promised asks on until one isn't older than what was seen.
@@ -94,7 +126,7 @@ final class KeyService: Sendable {
         var request = try Upstream.decode(Etcdserverpb_PutRequest.self, bytes)
         let written = [(request.key, Data())]
         namespace.enter(&request)
-        let answer = try await write(.put, try Upstream.encode(request), written, asker)
+        let answer = try await write(.put, request, written, asker) { try await $0.put($1, timeout: $2) }
         if namespace.isEmpty { return answer }
         var message = try Upstream.decode(Etcdserverpb_PutResponse.self, answer)
         namespace.leave(&message)
@@ -105,7 +137,7 @@ final class KeyService: Sendable {
         var request = try Upstream.decode(Etcdserverpb_DeleteRangeRequest.self, bytes)
         let written = [(request.key, request.rangeEnd)]
         namespace.enter(&request)
-        let answer = try await write(.deleteRange, try Upstream.encode(request), written, asker)
+        let answer = try await write(.deleteRange, request, written, asker) { try await $0.delete($1, timeout: $2) }
         if namespace.isEmpty { return answer }
         var message = try Upstream.decode(Etcdserverpb_DeleteRangeResponse.self, answer)
         namespace.leave(&message)
@@ -116,7 +148,7 @@ final class KeyService: Sendable {
         var request = try Upstream.decode(Etcdserverpb_TxnRequest.self, bytes)
         let written = Self.written(request)
         namespace.enter(&request)
-        let answer = try await write(.txn, try Upstream.encode(request), written, asker)
+        let answer = try await write(.txn, request, written, asker) { try await $0.commit($1, timeout: $2) }
         if namespace.isEmpty { return answer }
         var message = try Upstream.decode(Etcdserverpb_TxnResponse.self, answer)
         namespace.leave(&message)
@@ -143,15 +175,17 @@ final class KeyService: Sendable {
     }
 
     /// Answers go from the cache before the write and after it: one that was read meanwhile may be either.
-    private func write(
+    private func write<Request: SwiftProtobuf.Message & Sendable, Answer: SwiftProtobuf.Message & Sendable>(
         _ rpc: RPC,
-        _ request: [UInt8],
+        _ request: Request,
         _ written: [(Data, Data)],
-        _ asker: Asker
+        _ asker: Asker,
+        _ leased: @escaping @Sendable (LeasingKV, Request, _ timeout: Duration?) async throws -> Answer
     ) async throws(EtcdError) -> [UInt8] {
         invalidate(written)
         defer { invalidate(written) }
-        return try await upstream.ask(rpc, request, for: asker)
+        guard let leasing else { return try await upstream.ask(rpc, try Upstream.encode(request), for: asker) }
+        return try Upstream.encode(try await lease(asker) { try await leased(leasing, request, $0) })
     }
 
     private func invalidate(_ written: [(Data, Data)]) {
