@@ -289,6 +289,33 @@ struct EverydayTests {
             let made = try await far.commit(Transaction().when(.missing("key")).then(.put("key", "made")))
             #expect(made.succeeded)
             #expect(try await near.get("key")?.text == "made")
+            // Transactions that only read, from memory: the same as from the member.
+            _ = try await near.get("nothing")
+            var next = 0
+            while near.ownedCount < 2, next < 100 {
+                // What was just taken away is left to others for a while.
+                try await Task.sleep(for: .milliseconds(100))
+                _ = try await near.get("key")
+                next += 1
+            }
+            #expect(near.ownedCount == 2)
+            for key in ["key", "nothing"] {
+                for comparison in [Transaction.Condition.Comparison.equal, .notEqual, .less, .greater] {
+                    for number in Int64(0)...2 {
+                        for condition in [
+                            Transaction.Condition.version(of: key, comparison, number),
+                            .createRevision(of: key, comparison, number), .modRevision(of: key, comparison, number),
+                            .lease(of: key, comparison, number), .value(of: key, comparison, ["", "made", "z"][Int(number)]),
+                        ] {
+                            let read = Transaction().when(condition).then(.get("key")).otherwise(.get("nothing"), .get("key"))
+                            let (mine, theirs) = (try await near.commit(read), try await client.commit(read))
+                            #expect(mine.succeeded == theirs.succeeded, "\(condition)")
+                            #expect(mine.pair(at: mine.succeeded ? 0 : 1) == theirs.pair(at: theirs.succeeded ? 0 : 1))
+                            #expect(mine.items.count == theirs.items.count)
+                        }
+                    }
+                }
+            }
             try await one.close()
             #expect(try await far.get("key")?.text == "made")
             try await two.close()

@@ -388,6 +388,10 @@ def test_leasing_reads_need_no_member(tmp_path, behind, namespace):
             assert value_of(near.endpoint, b"k", timeout=3) == b"1"
             assert harness.etcdctl(near, "get", "k", "--keys-only").stdout == "k\n\n"
             assert harness.etcdctl(near, "get", "k", "--count-only", "-w", "fields").stdout.splitlines()[-1] == '"Count" : 1'
+            read = harness.etcdctl(near, "txn", stdin='value("k") = "1"\nversion("k") > "1"\n\n\nget k\n\n').stdout
+            assert read == "FAILURE\n\nk\n1\n"
+            read = harness.etcdctl(near, "txn", stdin='ver("k") < "2"\n\nget k\n\n\n').stdout
+            assert read == "SUCCESS\n\nk\n1\n"
             with pytest.raises(grpc.RpcError):
                 value_of(near.endpoint, b"other", timeout=1)
         finally:

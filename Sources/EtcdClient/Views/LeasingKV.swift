@@ -138,6 +138,39 @@ public final class LeasingKV: KV {
         }
     }
 
+    /// The answer to a transaction that only reads, if all its keys are in memory.
+    private func kept(_ transaction: Etcdserverpb_TxnRequest) -> Etcdserverpb_TxnResponse? {
+        state.withLock { state in
+            guard state.lease != nil else { return nil }
+            var newest: Etcdserverpb_ResponseHeader?
+            func find(_ key: Data) -> Entry? {
+                guard let entry = state.entries[Array(key)], entry.writes == 0 else { return nil }
+                if entry.header.revision > newest?.revision ?? 0 { newest = entry.header }
+                return entry
+            }
+            var holds = true
+            for compare in transaction.compare {
+                guard compare.rangeEnd.isEmpty, let entry = find(compare.key), let one = compare.holds(for: entry.pair)
+                else { return nil }
+                holds = holds && one
+            }
+            var responses: [Etcdserverpb_ResponseOp] = []
+            for operation in holds ? transaction.success : transaction.failure {
+                guard case .requestRange(let request)? = operation.request, Self.isOfOneKey(request),
+                    let entry = find(request.key)
+                else { return nil }
+                let answer = Self.answer(entry.pair, entry.header, to: request)
+                responses.append(.with { $0.responseRange = answer })
+            }
+            guard let newest else { return nil }
+            return .with {
+                $0.header = newest
+                $0.succeeded = holds
+                $0.responses = responses
+            }
+        }
+    }
+
     private static func answer(
         _ pair: Mvccpb_KeyValue?, _ header: Etcdserverpb_ResponseHeader, to request: Etcdserverpb_RangeRequest
     ) -> Etcdserverpb_RangeResponse {
@@ -270,11 +303,15 @@ public final class LeasingKV: KV {
         TransactionResult(try await commit(transaction.message))
     }
 
+    /// - Parameter usesMemory: false where only the members know what may be read.
     package func commit(
-        _ transaction: Etcdserverpb_TxnRequest, timeout: Duration? = nil
+        _ transaction: Etcdserverpb_TxnRequest, usesMemory: Bool = true, timeout: Duration? = nil
     ) async throws(ClientError) -> Etcdserverpb_TxnResponse {
         let written = Array(Set(transaction.writtenRanges))
-        if written.isEmpty { return try await client.call(.txn, transaction, timeout: timeout) }
+        if written.isEmpty {
+            if usesMemory, let answer = kept(transaction) { return answer }
+            return try await client.call(.txn, transaction, timeout: timeout)
+        }
         let result = try await guarded(written, .with { $0.requestTxn = transaction }, timeout)
         guard case .responseTxn(var answer)? = result.responses.first?.response else { throw Self.malformed }
         answer.header = result.header
@@ -366,6 +403,32 @@ public final class LeasingKV: KV {
             guard try await client.commit(transaction, isRepeatable: true).succeeded else { return }
         }
         try await client.waitForDeletion(of: Array(leasing.key), from: revision + 1)
+    }
+}
+
+extension Etcdserverpb_Compare {
+    /// Whether a key that is on no lease is as demanded; nil for demands that only a member can judge.
+    fileprivate func holds(for pair: Mvccpb_KeyValue?) -> Bool? {
+        func compared<Number: Comparable>(_ left: Number, _ right: Number) -> Int { left < right ? -1 : left > right ? 1 : 0 }
+        let order: Int
+        switch target {
+        case .value:
+            // Nothing that is not there has a value.
+            guard let pair else { return false }
+            order = pair.value == value ? 0 : pair.value.lexicographicallyPrecedes(value) ? -1 : 1
+        case .version: order = compared(pair?.version ?? 0, version)
+        case .create: order = compared(pair?.createRevision ?? 0, createRevision)
+        case .mod: order = compared(pair?.modRevision ?? 0, modRevision)
+        case .lease: order = compared(0, lease)
+        case .UNRECOGNIZED: return nil
+        }
+        switch result {
+        case .equal: return order == 0
+        case .notEqual: return order != 0
+        case .less: return order < 0
+        case .greater: return order > 0
+        case .UNRECOGNIZED: return nil
+        }
     }
 }
 

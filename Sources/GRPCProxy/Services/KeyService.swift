@@ -148,7 +148,9 @@ final class KeyService: Sendable {
         var request = try Upstream.decode(Etcdserverpb_TxnRequest.self, bytes)
         let written = Self.written(request)
         namespace.enter(&request)
-        let answer = try await write(.txn, request, written, asker) { try await $0.commit($1, timeout: $2) }
+        let answer = try await write(.txn, request, written, asker) {
+            try await $0.commit($1, usesMemory: asker.token.isEmpty, timeout: $2)
+        }
         if namespace.isEmpty { return answer }
         var message = try Upstream.decode(Etcdserverpb_TxnResponse.self, answer)
         namespace.leave(&message)
