@@ -81,7 +81,7 @@ struct MigrationTests {
         #expect(Completion.candidates(Etcdutl.root, ["snap"]) == ["snapshot"])
         #expect(
             Completion.candidates(Etcdutl.root, ["bbolt", "surgery", ""]) == [
-                "copy-page", "freelist", "meta", "revert-meta-page",
+                "clear-page", "clear-page-elements", "copy-page", "freelist", "meta", "revert-meta-page",
             ]
         )
         for command in Etcdutl.root.commands { #expect(Help.text([Etcdutl.root, command]).contains("Usage:")) }
