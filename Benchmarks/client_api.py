@@ -366,7 +366,7 @@ MEASUREMENTS = {
     "lease memory": lease_memory, "gateway": gateway, "mtls": mtls, "idle": idle_connections,
 }
 FULL = {
-    "watchers": 10_000, "watch_links": 100, "fan_puts": 50, "latency_streams": 1000, "latency_seconds": 20, "keepalives": 200_000,
+    "watchers": 10_000, "watch_links": 100, "fan_puts": 50, "latency_streams": 1000, "latency_seconds": 20, "keepalives": 1_000_000,
     "keepalive_links": 50, "leases": 100_000, "gateway_puts": 30_000, "tls_links": 50, "tls_puts": 50_000, "idle": 9_000,
 }
 QUICK = {

@@ -245,23 +245,4 @@ extension MemberLoop {
             }
         }
     }
-
-    /// Deletes segments and snapshots beyond those to keep.
-    func purgeFiles() {
-        let raft = configuration.raft
-        let snapshots = configuration.snapshotDirectory
-        for (directory, suffix, keep, locks) in [
-            (snapshots, ".snap.db", raft.maxSnapshots, false), (snapshots, ".snap", raft.maxSnapshots, false),
-            (configuration.effectiveWALDirectory, ".wal", raft.maxWALs, true),
-        ] where keep > 0 {
-            do throws(FileError) {
-                let purge = FilePurge(directory: directory, suffix: suffix, keep: Int(keep), respectsLocks: locks)
-                for name in try purge.step(POSIXFileSystem()).removed {
-                    logger.info("purged", [.string("path", "\(directory)/\(name)")])
-                }
-            } catch {
-                logger.warn("failed to purge files", [.string("dir", directory), .error(error.description)])
-            }
-        }
-    }
 }

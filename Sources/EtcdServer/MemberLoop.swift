@@ -245,7 +245,8 @@ final class MemberLoop {
             every(compactCheck) { $0.peerSide?.corruption.checkCompactions() }
         }
         if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
-        every(.seconds(30)) { $0.purgeFiles() }
+        let purger = FilePurger(configuration, logger)
+        every(.seconds(30)) { _ in purger.step() }
         if door.tracer != nil { every(Self.spanDelay) { $0.flushSpans() } }
     }
 
