@@ -78,6 +78,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CResolver"),
     room("Threads", []),
+    .systemLibrary(name: "CAllocator"),
     room("Profiling", ["Base", "Wire", "CProfiler", "CZlib"]),
     room("ServiceLookup", ["CResolver"]),
     .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
@@ -99,7 +100,7 @@ let targets: [Target] = [
     room(
         "EtcdServer",
         ["Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine", "Replica",
-         "Wire", "RaftWire", "ServiceLookup", "Threads", "Profiling", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+         "CAllocator", "Wire", "RaftWire", "ServiceLookup", "Threads", "Profiling", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
          "TransportSecurity", "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
@@ -118,8 +119,7 @@ let targets: [Target] = [
         ["Base", "EtcdWire", "EtcdClient", "HTTP2", "Metrics", "Profiling", "ServiceLookup", "TransportSecurity", "ServerConfiguration",
          "ServerLog", "CommandLineKit", "TCPGateway", protobuf, nioCore, nioPosix, nioHTTP1, nioTLS]
     ),
-    .systemLibrary(name: "CAllocator"),
-    room("EtcdProgram", ["CAllocator", "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads"]),
+    room("EtcdProgram", ["CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads"]),
     // Layer 12
     program("EtcdctlMain", ["CommandLineKit", "Control"]),
     program("EtcdutlMain", ["Utility"]),

@@ -1,13 +1,18 @@
-// The settings of the C library's allocator, which Swift's module of the C library leaves out.
+// What the C library's allocator has and gives back, which Swift's module of the C library leaves out.
 #include <features.h>
+#include <stddef.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 
-static inline void allocator_set(int mapped_bytes_min, int maps_max, int kept_bytes_max) {
-    mallopt(M_MMAP_THRESHOLD, mapped_bytes_min);
-    mallopt(M_MMAP_MAX, maps_max);
-    mallopt(M_TRIM_THRESHOLD, kept_bytes_max);
+/// Bytes that the program has of it.
+static inline size_t allocator_used_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
 }
+
+/// Gives pages that nothing uses back to the system.
+static inline void allocator_trim(void) { malloc_trim(0); }
 #else
-static inline void allocator_set(int mapped_bytes_min, int maps_max, int kept_bytes_max) {}
+static inline size_t allocator_used_bytes(void) { return (size_t)-1; }
+static inline void allocator_trim(void) {}
 #endif

@@ -20,7 +20,6 @@ package enum EtcdProgram {
     /// - Parameter arguments: of the process, its name included.
     package static func main(_ arguments: [String]) -> Never {
         signal(SIGPIPE, SIG_IGN)
-        Allocator.prepare()
         if ProxyProgram.isMeant(by: arguments) { ProxyProgram.main(arguments) }
         switch ServerConfiguration.parse(
             arguments: arguments,

@@ -245,8 +245,9 @@ final class MemberLoop {
             every(compactCheck) { $0.peerSide?.corruption.checkCompactions() }
         }
         if downgradeCheck > .zero { every(downgradeCheck) { $0.peerSide?.versions.endDowngrade() } }
-        let purger = FilePurger(configuration, logger)
-        every(.seconds(30)) { _ in purger.step() }
+        let housekeeper = Housekeeper(configuration, logger)
+        let keeper = NIOLoopBound(housekeeper, eventLoop: eventLoop)
+        every(Housekeeper.interval) { keeper.value.step(requests: $0.door.messages) }
         if door.tracer != nil { every(Self.spanDelay) { $0.flushSpans() } }
     }
 

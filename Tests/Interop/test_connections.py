@@ -92,3 +92,16 @@ def test_a_lone_writer_is_answered_after_a_sync_of_its_own(member, companions):
     body = member.post("/v3/kv/range", {"key": harness.b64("lone"), "range_end": harness.b64("lonf")})[1]
     assert body["count"] == "600"
     assert [pair["version"] for pair in body["kvs"]] == ["1"] * 600
+
+
+def test_memory_of_large_values_is_given_back(tmp_path):
+    """What the log held in memory is free after its compaction, and the system's again when the member has nothing to do."""
+    extra = ["--snapshot-count", "100", "--snapshot-catchup-entries", "450"]
+    with harness.Member(tmp_path / "data", extra=extra) as member:
+        value = "v" * 700_000
+        for _ in range(390):
+            member.put("large", value)
+        assert resident(member) > 200 << 20
+        for number in range(600):
+            member.put("small", str(number))
+        harness.wait_for(lambda: resident(member) < 120 << 20, seconds=40)

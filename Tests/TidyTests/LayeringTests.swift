@@ -37,6 +37,7 @@ struct LayeringTests {
         "CNGHTTP2": (8, []),
         "CZlib": (8, []),
         "CCrypt": (8, []),
+        "CAllocator": (8, []),
         "CResolver": (8, []),
         "ServiceLookup": (8, ["CResolver"]),
         "Threads": (8, ["Glibc", "Musl"]),
@@ -77,7 +78,7 @@ struct LayeringTests {
             10,
             [
                 "Base", "EtcdWire", "FileIO", "Raft", "RaftLog", "BBolt", "Backend", "MVCC", "Lease", "Auth", "Membership", "StateMachine",
-                "Wire", "RaftWire", "ServiceLookup", "Threads", "Profiling", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
+                "CAllocator", "Wire", "RaftWire", "ServiceLookup", "Threads", "Profiling", "Replica", "Credentials", "EtcdAPI", "FrontDoor", "PeerTransport", "HTTP2", "Metrics",
                 "TransportSecurity", "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", "NIOCore", "NIOPosix", "NIOHTTP1",
                 "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
@@ -115,11 +116,10 @@ struct LayeringTests {
             ]
         ),
         "EtcdutlMain": (12, ["Utility", "Glibc", "Musl"]),
-        "CAllocator": (11, []),
         "EtcdProgram": (
             11,
             [
-                "CAllocator", "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads",
+                "CommandLineKit", "EtcdServer", "FileIO", "GRPCProxy", "ServerConfiguration", "ServerLog", "Threads",
                 "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
