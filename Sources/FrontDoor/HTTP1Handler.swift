@@ -73,6 +73,7 @@ final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
         let request = HTTPRequest(head, local: router.origin.local)
         let responder = HTTP1Responder(context, head, raw) { [unowned self] in answered(context) }
         (self.request, self.responder) = (request, responder)
+        if head.version == .http1_1, request["expect"]?.lowercased() == "100-continue" { letBodyCome() }
         body.clear()
         isTooLarge = false
         stream = router.openStream(request, responder)
@@ -80,6 +81,12 @@ final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
         // Its body may take as long as the client likes.
         guardian.requestArrived()
         frontDoor.messages &+= 1
+    }
+
+    /// Some clients hold back a large body until they are told to send it, or a second is over.
+    private func letBodyCome() {
+        guard let raw else { return }
+        raw.writeAndFlush(NIOAny(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
     }
 
     private func end() {

@@ -351,6 +351,20 @@ def test_requests_sent_together_are_answered_in_order(either):
         sender.join()
 
 
+def test_a_body_that_waits_to_be_asked_for(either):
+    """As curl sends what is larger than a megabyte."""
+    body = json.dumps({"key": b64("k"), "value": b64("v" * 1_000_000)}).encode()
+    with socket.create_connection(("127.0.0.1", either.client), timeout=10) as connection:
+        reader = connection.makefile("rb")
+        for _ in range(2):
+            connection.sendall(
+                f"POST /v3/kv/put HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+            assert reader.readline() == b"HTTP/1.1 100 Continue\r\n" and reader.readline() == b"\r\n"
+            connection.sendall(body)
+            status, answer = read_answer(reader)
+            assert status == 200 and b'"revision"' in answer
+
+
 def read_answer(reader):
     """The status and the body of an answer."""
     status = int(reader.readline().split()[1])
