@@ -5,6 +5,7 @@ import EtcdAPI
 import HTTP2
 import NIOCore
 import NIOHTTP1
+import NIOWebSocket
 
 final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
@@ -137,6 +138,8 @@ final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Said before a request that becomes no WebSocket comes as the ordinary one it is.
+        if error is NIOWebSocketUpgradeError { return }
         context.close(promise: nil)
     }
 }

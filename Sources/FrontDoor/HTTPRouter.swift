@@ -139,8 +139,12 @@ struct HTTPRouter {
 
     private static func isGatewayPath(_ path: String) -> Bool { path.hasPrefix("/v3/") || path.hasPrefix("/v3beta/") }
 
+    /// Whether a WebSocket may take the request's place.
+    func mayBecomeWebSocket(_ request: HTTPRequest) -> Bool { isGatewayRequest(request) && refusal(of: request) == nil }
+
     func handle(_ request: HTTPRequest, _ responder: any HTTPResponder) {
         if let refusal = refusal(of: request) {
+            if refusal.status == 421 { frontDoor.hostRefused(Self.hostName(request.host)) }
             responder.commonFields = dateField
             return responder.text(refusal.status, refusal.text + "\n")
         }
@@ -185,7 +189,6 @@ struct HTTPRouter {
         if allowed.isEmpty || allowed.contains("*") { return nil }
         let name = Self.hostName(request.host)
         if allowed.contains(name) { return nil }
-        frontDoor.hostRefused(name)
         return (
             421,
             """

@@ -63,7 +63,7 @@ final class WebSocketConnection: ChannelInboundHandler, HTTPResponder {
         return NIOWebSocketServerUpgrader(
             maxFrameSize: messageBytesMax,
             shouldUpgrade: { channel, head in
-                guard bound.value.1.isGatewayRequest(HTTPRequest(head)) else {
+                guard bound.value.1.mayBecomeWebSocket(HTTPRequest(head)) else {
                     return channel.eventLoop.makeSucceededFuture(nil)
                 }
                 let hasProtocol = head.headers.contains(name: "sec-websocket-protocol")

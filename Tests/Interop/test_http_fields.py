@@ -76,4 +76,9 @@ def test_hosts_that_are_not_meant(tmp_path):
                     for _, fields, _ in answers:
                         del fields["Date"]
                     assert answers[0][1] == answers[1][1]
-        assert '"msg":"rejecting HTTP request to prevent DNS rebinding attacks","host":"evil.example"' in ours.log()
+        # Once for each request, and twice of each path.
+        assert ours.log().count('"msg":"rejecting HTTP request to prevent DNS rebinding attacks","host":"evil.example"') == 4
+        upgrade = {"Host": "evil.example", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                   "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        for member in (ours, go):
+            assert ask(member, "GET", "/v3/watch", upgrade, "")[0] == 421
