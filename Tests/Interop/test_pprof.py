@@ -130,12 +130,12 @@ def test_there_is_one_profile_at_a_time(members, kind):
     # A client that goes away ends its own.
     with socket.create_connection(("127.0.0.1", member.client)) as first:
         first.sendall(b"GET /debug/pprof/profile?seconds=600 HTTP/1.1\r\nHost: a\r\n\r\n")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while (answer := ask(member.client, "/profile?seconds=1"))[0] == 200:
             assert time.monotonic() < deadline
         assert answer[0] == 500 and answer[1]["x-go-pprof"] == "1"
         assert answer[2] == b"Could not enable CPU profiling: cpu profiling already in use\n"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while ask(member.client, "/profile?seconds=1")[0] != 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -153,7 +153,7 @@ def test_over_http2(members):
     assert Profile(fetch("/profile?seconds=1")).types[0] == ("samples", "count")
     assert subprocess.run(
         ["curl", "-s", "--http2-prior-knowledge", "-m", "1", url + "/profile?seconds=600"], capture_output=True).returncode == 28
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while fetch("/profile?seconds=1").startswith(b"Could not"):
         assert time.monotonic() < deadline
 
@@ -239,7 +239,8 @@ def test_the_proxy_has_them_too(tmp_path, program):
         with Proxy(tmp_path, "grpc-proxy", [member.endpoint], "--enable-pprof", program=kind) as proxy:
             assert ask(proxy.client, "")[0] == 301
             assert Profile(ask(proxy.client, "/profile?seconds=1")[2]).period == 10_000_000
-            assert Profile(ask(proxy.client, "/heap")[2]).total(3) > 0
+            # Go samples one allocation in half a megabyte; a young proxy may have none.
+            assert Profile(ask(proxy.client, "/heap")[2]).total(3) >= (1 if program == "ours" else 0)
             assert ask(proxy.client, "/symbol", body=b"0x1")[2].startswith(b"num_symbols: 1\n")
             assert ask(proxy.client, "/nothing")[0] == 404
             assert '"msg":"gRPC proxy enabled pprof","path":"/debug/pprof"' in proxy.log()
@@ -251,7 +252,7 @@ def test_a_member_stops_while_it_is_profiled(tmp_path):
     with harness.Member(tmp_path / "m", extra=["--enable-pprof"]) as member:
         with socket.create_connection(("127.0.0.1", member.client)) as client:
             client.sendall(b"GET /debug/pprof/profile?seconds=600 HTTP/1.1\r\nHost: a\r\n\r\n")
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 30
             while ask(member.client, "/profile?seconds=1")[0] == 200:
                 assert time.monotonic() < deadline
             member.put("a", "1")

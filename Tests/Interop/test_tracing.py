@@ -26,7 +26,7 @@ def traced(tmp_path, collector, *more, rate=1_000_000, **options):
     return harness.Member(tmp_path / "data", extra=extra, **options)
 
 
-def child(collector, span, name, seconds=20):
+def child(collector, span, name, seconds=40):
     """What the member did for a call."""
     deadline = time.monotonic() + seconds
     while True:
