@@ -42,7 +42,8 @@ class Authority:
     def issue(self, name, common_name="someone", hosts=("localhost",), first_day=-1, last_day=5, address="127.0.0.1"):
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(host) for host in hosts] + [x509.IPAddress(ipaddress.ip_address(address))]
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        name_attribute = (NameOID.COMMON_NAME, common_name) if common_name else (NameOID.ORGANIZATION_NAME, "someone")
+        subject = x509.Name([x509.NameAttribute(*name_attribute)])
         certificate = (
             self.builder(subject, key.public_key(), first_day, last_day)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
