@@ -33,22 +33,22 @@ extension Simulation {
             if member.replica?.outbox.status != nil {
                 let entries = member.replica?.consensus.entries(from: window.first, through: window.last) ?? []
                 try checkers.completeness.elected(
-                    member.id, window: window, committed: checkers.committed,
+                    member.id, in: status.term, window: window, committed: checkers.committed,
                     term: { index in
                         index < window.first ? nil : entries[Int(index - window.first)].term
                     })
             }
         }
-        try observeApplied(member, applied)
+        try observeApplied(member, applied, in: status.term)
         if turns % Self.turnsPerComparison == 0 { try compareLogs(member) }
     }
 
-    private func observeApplied(_ member: SimulatedMember, _ applied: LogIndex) throws(Violation) {
+    private func observeApplied(_ member: SimulatedMember, _ applied: LogIndex, in term: Term) throws(Violation) {
         let before = observed[member.id] ?? 0
         guard applied > before else { return }
         observed[member.id] = applied
         for entry in member.replica?.consensus.entries(from: before + 1, through: applied) ?? [] {
-            try checkers.committed.applied(entry, by: member.id)
+            try checkers.committed.applied(entry, by: member.id, in: term)
         }
         while let entry = checkers.committed.takeNext() {
             guard let request = try checkers.reference.apply(entry) else { continue }

@@ -75,12 +75,16 @@ struct MemberCheckerTests {
     @Test("a leader lacks nothing that is committed")
     func completeness() throws {
         var committed = CommittedLog()
-        for index in LogIndex(1)...5 { try committed.applied(Entry(term: 2, index: index, data: "x"), by: 1) }
+        for index in LogIndex(1)...5 { try committed.applied(Entry(term: 2, index: index, data: "x"), by: 1, in: 2) }
         let checker = LeaderCompleteness()
-        try checker.elected(1, window: (3, 6), committed: committed, term: { _ in 2 })
-        #expect(throws: Violation.self) { try checker.elected(1, window: (3, 4), committed: committed, term: { _ in 2 }) }
-        #expect(throws: Violation.self) { try checker.elected(1, window: (3, 6), committed: committed, term: { $0 == 4 ? 3 : 2 }) }
-        #expect(throws: Violation.self) { try committed.applied(Entry(term: 3, index: 5, data: "x"), by: 2) }
+        try checker.elected(1, in: 3, window: (3, 6), committed: committed, term: { _ in 2 })
+        #expect(throws: Violation.self) { try checker.elected(1, in: 3, window: (3, 4), committed: committed, term: { _ in 2 }) }
+        #expect(throws: Violation.self) { try checker.elected(1, in: 3, window: (3, 6), committed: committed, term: { $0 == 4 ? 3 : 2 }) }
+        #expect(throws: Violation.self) { try committed.applied(Entry(term: 3, index: 5, data: "x"), by: 2, in: 3) }
+        // Elected by a late vote of the term, or of an earlier one: what has come since it need not have.
+        try committed.applied(Entry(term: 4, index: 6, data: "y"), by: 1, in: 4)
+        try checker.elected(1, in: 3, window: (3, 5), committed: committed, term: { _ in 2 })
+        #expect(throws: Violation.self) { try checker.elected(1, in: 5, window: (3, 5), committed: committed, term: { _ in 2 }) }
     }
 
     @Test("what a member has told others is there after its restart")

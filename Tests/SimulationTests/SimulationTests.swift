@@ -89,6 +89,8 @@ struct SimulationTests {
             12, 42,
             // Power that failed in a defragmentation left a member running without a disk.
             31689,
+            // The last vote of an old term came when a newer term had committed more.
+            70872,
         ] as [UInt64])
     func regressions(seed: UInt64) {
         let violation = Simulation(.varied(seed: seed)).run().violation

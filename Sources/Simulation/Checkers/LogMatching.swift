@@ -33,10 +33,16 @@ struct CommittedLog {
     private var waiting: [LogIndex: Entry] = [:]
     private(set) var lastIndex: LogIndex = 0
     private var nextIndex: LogIndex = 1
+    /// The last index that was first seen applied by a member of this term.
+    private var lastIndexes: [Term: LogIndex] = [:]
 
     func term(at index: LogIndex) -> Term? { fingerprints[index]?.term }
 
-    mutating func applied(_ entry: Entry, by id: MemberID) throws(Violation) {
+    /// The last index that was certainly committed in a term before this one.
+    func lastIndex(before term: Term) -> LogIndex { lastIndexes.filter { $0.key < term }.values.max() ?? 0 }
+
+    /// - Parameter term: the member's own at the time; it was committed in that one or an earlier one.
+    mutating func applied(_ entry: Entry, by id: MemberID, in term: Term) throws(Violation) {
         let hash = entry.data.withUnsafeBytes { fnv1a64($0) }
         if let known = fingerprints[entry.index] {
             if known.term == entry.term, known.hash == hash { return }
@@ -47,6 +53,7 @@ struct CommittedLog {
         fingerprints[entry.index] = Fingerprint(term: entry.term, hash: hash)
         waiting[entry.index] = entry
         lastIndex = max(lastIndex, entry.index)
+        lastIndexes[term] = max(lastIndexes[term] ?? 0, entry.index)
     }
 
     /// The next entry in order that nobody took yet.
