@@ -18,9 +18,10 @@ final class GatewayCall: ReplySink {
     private var reports: (reports: CallReports, request: Bytes, begun: Instant)?
     private(set) var trace: CallTrace?
 
-    private init(_ rpc: RPC, _ responder: any HTTPResponder) {
+    private init(_ rpc: RPC, _ request: HTTPRequest, _ door: FrontDoor, _ responder: any HTTPResponder) {
         self.rpc = rpc
         self.responder = responder
+        trace = door.tracer?.call(rpc, through: request)
     }
 
     static func start(
@@ -35,10 +36,7 @@ final class GatewayCall: ReplySink {
                 501, jsonFields,
                 GatewayJSON.errorBody(EtcdError(code: .unimplemented, message: "Method Not Allowed")))
         }
-        if rpc.definition.streaming == .bidirectional {
-            let call = GatewayCall(rpc, responder)
-            call.trace = door.tracer?.call(rpc, through: request)
-            let stream = GatewayStream(rpc, request, lane, call, valueBytesMax: valueBytesMax)
+        if let stream = open(request, door, responder, valueBytesMax: valueBytesMax) {
             stream.receive(request.body)
             return stream.requestsEnded()
         }
@@ -48,8 +46,7 @@ final class GatewayCall: ReplySink {
         } catch {
             return fail(error, responder)
         }
-        let call = GatewayCall(rpc, responder)
-        call.trace = door.tracer?.call(rpc, through: request)
+        let call = GatewayCall(rpc, request, door, responder)
         if CallStatistics.isUnary(rpc) { call.reports = (door.reports, message, lane.now) }
         lane.call(rpc, message, CallMetadata(gateway: request), call)
     }
@@ -60,8 +57,7 @@ final class GatewayCall: ReplySink {
     ) -> GatewayStream? {
         guard request.method == "POST", let rpc = RPC(gatewayPath: request.path), rpc.definition.streaming == .bidirectional
         else { return nil }
-        let call = GatewayCall(rpc, responder)
-        call.trace = door.tracer?.call(rpc, through: request)
+        let call = GatewayCall(rpc, request, door, responder)
         return GatewayStream(rpc, request, door.lane, call, valueBytesMax: valueBytesMax)
     }
 

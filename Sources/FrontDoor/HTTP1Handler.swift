@@ -37,9 +37,14 @@ final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
         self.guardian = guardian
     }
 
+    /// Also when the connection ends: a request that did not come in whole would keep the handler, which keeps it.
     func handlerRemoved(context: ChannelHandlerContext) {
         raw = nil
         waiting = []
+        request = nil
+        responder = nil
+        stream = nil
+        body = ByteBuffer()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -72,7 +77,7 @@ final class HTTP1Handler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let request = HTTPRequest(head, local: router.origin.local)
-        let responder = HTTP1Responder(context, head, raw) { [unowned self] in answered(context) }
+        let responder = HTTP1Responder(context, head, raw) { [self] in answered(context) }
         (self.request, self.responder) = (request, responder)
         if head.version == .http1_1, request["expect"]?.lowercased() == "100-continue" { letBodyCome() }
         body.clear()
@@ -182,9 +187,7 @@ final class HTTP1Responder: HTTPResponder {
 
     func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
         guard let raw, head.version == .http1_1, head.isKeepAlive else {
-            start(status: status, fields + [("Content-Length", String(body.count))])
-            if !body.isEmpty { write(body) }
-            return end()
+            return respondInParts(status, fields, body)
         }
         guard isOpen else { return finish() }
         var buffer = channel.allocator.buffer(capacity: 512 + body.count)

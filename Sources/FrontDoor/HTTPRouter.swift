@@ -84,7 +84,9 @@ extension HTTPResponder {
     func whenBacklogShrinks(_ body: @escaping () -> Void) { body() }
     func expectAnswer(_ bytes: Int) -> () -> Void { {} }
 
-    func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
+    func respond(_ status: Int, _ fields: [(String, String)], _ body: Bytes) { respondInParts(status, fields, body) }
+
+    func respondInParts(_ status: Int, _ fields: [(String, String)], _ body: Bytes) {
         start(status: status, fields + [("Content-Length", String(body.count))])
         if !body.isEmpty { write(body) }
         end()

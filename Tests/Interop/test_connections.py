@@ -105,3 +105,15 @@ def test_memory_of_large_values_is_given_back(tmp_path):
         for number in range(600):
             member.put("small", str(number))
         harness.wait_for(lambda: resident(member) < 120 << 20, seconds=40)
+
+
+def test_requests_that_end_in_the_middle_leave_nothing(member):
+    """Connections of HTTP/1 that go away with half a body sent."""
+    def abort(bodies):
+        for _ in range(bodies):
+            with socket.create_connection(("127.0.0.1", member.client)) as connection:
+                connection.sendall(b"POST /v3/kv/put HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n" + b" " * 1_000_000)
+    abort(20)
+    before = resident(member)
+    abort(150)
+    harness.wait_for(lambda: resident(member) < before + (40 << 20))
