@@ -39,8 +39,6 @@ private final class HeldCall {
 }
 
 extension FrontLane {
-    /// More answers of a size that is not known are not under way at a time.
-    private static let largeWritesMax = 8
     /// For smaller ones no room is kept: of those it takes more than there are requests under way.
     private static let smallAnswerBytes = 4096
     /// What is reckoned for each of the large ones.
@@ -62,8 +60,8 @@ extension FrontLane {
                 write(kind, operation, encoded, metadata, sink)
             }
         }
-        if size.isLarge, largeWritesUnderWay >= Self.largeWritesMax {
-            return hold(sink, requestBytes: encoded.count, until: { waitingLargeWrites.append($0) }) { [self] in
+        if size.isLarge, largeWrites.isFull {
+            return hold(sink, requestBytes: encoded.count, until: { largeWrites.wait($0) }) { [self] in
                 write(kind, operation, encoded, metadata, sink)
             }
         }
@@ -74,12 +72,12 @@ extension FrontLane {
     /// - Returns: what gives the room back, to be called once.
     func keepRoom(for answer: AnswerSize, _ sink: any ReplySink) -> () -> Void {
         guard answer.isLarge else { return sink.expectAnswer(answer.bytes) }
-        largeWritesUnderWay += 1
+        _ = largeWrites.enter()
         let answerCame = sink.expectAnswer(answer.bytes + Self.largeAnswerBytes)
         return { [self] in
             answerCame()
-            largeWritesUnderWay -= 1
-            while largeWritesUnderWay < Self.largeWritesMax, let next = waitingLargeWrites.popFirst() { next() }
+            largeWrites.leave()
+            while let next = largeWrites.next() { next() }
         }
     }
 

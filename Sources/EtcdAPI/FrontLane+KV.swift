@@ -129,32 +129,24 @@ extension FrontLane {
         }
         let view = moment.view
         if mayBeLarge(request) {
-            guard largeReadsUnderWay < Self.largeReadsMax else {
+            guard largeReads.enter() else {
                 return hold(
-                    sink, requestBytes: request.key.count + request.rangeEnd.count, until: { waitingLargeReads.append($0) }
+                    sink, requestBytes: request.key.count + request.rangeEnd.count, until: { largeReads.wait($0) }
                 ) { [self] in
                     answer(request, metadata, sink, times)
                 }
             }
-            largeReadsUnderWay += 1
             let stale = staleness()
             return runChore(.range(view, request)) { [self, times] result in
                 guard case .range(let outcome) = result else { return }
-                largeReadsUnderWay -= 1
+                largeReads.leave()
                 if stale() { sink.finish(.authOldRevision) } else { finish(request, outcome, times, sink) }
-                startWaitingLargeReads()
+                while let next = largeReads.next() { next() }
             }
         }
         let outcome: Result<RangeAnswer, MVCCError>
         do throws(MVCCError) { outcome = .success(try view.answer(request)) } catch { outcome = .failure(error) }
         finish(request, outcome, times, sink)
-    }
-
-    /// More would only mean more answers in memory: one thread makes them.
-    private static let largeReadsMax = 8
-
-    private func startWaitingLargeReads() {
-        while largeReadsUnderWay < Self.largeReadsMax, let next = waitingLargeReads.popFirst() { next() }
     }
 
     /// Tells later whether users or roles have changed since now, so that what was allowed may be so no more.

@@ -235,11 +235,9 @@ package final class FrontLane {
     private var nextBarrier: UInt64 = 1
     var tasks: [UInt64: (ChoreResult) -> Void] = [:]
     /// Reads of many keys that another thread makes, and those whose turn has not come.
-    var largeReadsUnderWay = 0
-    var waitingLargeReads: ArraySlice<() -> Void> = []
+    var largeReads = Turnstile()
     /// The same of writes with large answers.
-    var largeWritesUnderWay = 0
-    var waitingLargeWrites: ArraySlice<() -> Void> = []
+    var largeWrites = Turnstile()
     /// Of requests that wait until clients take answers, or for their turn.
     var heldBytes = 0
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
@@ -596,9 +594,7 @@ package final class FrontLane {
         for sink in defragmentations.values { sink.finish(.stopped) }
         defragmentations = [:]
         tasks = [:]
-        let large = waitingLargeReads + waitingLargeWrites
-        waitingLargeReads = []
-        waitingLargeWrites = []
+        let large = largeReads.takeAll() + largeWrites.takeAll()
         // Each finds that the lane has stopped.
         for call in large { call() }
         flushTasks = [:]
