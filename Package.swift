@@ -195,7 +195,7 @@ let fuzzing: [Target] =
         .executableTarget(
             name: "etcd-fuzz",
             dependencies: [
-                "Base", "Wire", "RaftWire", "EtcdWire", "FileIO", "RaftLog", "BBolt", "HTTP2", "ServerConfiguration",
+                "Base", "Wire", "Tracing", "RaftWire", "EtcdWire", "FileIO", "RaftLog", "BBolt", "HTTP2", "ServerConfiguration",
                 "ServiceLookup", "CommandLineKit", "SimulatedDisk", "Auth", "Credentials", "TransportSecurity", "EtcdClient",
                 nioCore, .product(name: "NIOEmbedded", package: "swift-nio"),
             ],

@@ -11,7 +11,7 @@ private let targets: [String: Target] = [
     "protobuf": fuzzProtobuf, "peer-streams": fuzzPeerStreams, "wal": fuzzWAL, "snap": fuzzSnapshotFile, "bbolt": fuzzBBolt,
     "http2": fuzzHTTP2, "configuration": fuzzConfiguration, "gateway-json": fuzzGatewayJSON,
     "service-records": fuzzServiceRecords, "command-line": fuzzCommandLine, "tokens": fuzzTokens,
-    "revocation-lists": fuzzRevocationLists, "client-frames": fuzzClientFrames,
+    "revocation-lists": fuzzRevocationLists, "client-frames": fuzzClientFrames, "trace-context": fuzzTraceContext,
 ]
 
 private let chosen: Target = {

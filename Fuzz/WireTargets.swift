@@ -3,6 +3,7 @@
 import Base
 import EtcdWire
 import RaftWire
+import Tracing
 import Wire
 
 /// What decodes must encode to something that decodes to the same bytes again.
@@ -76,5 +77,22 @@ func fuzzGatewayJSON(_ input: UnsafeRawBufferPointer) {
         _ = try? GatewayJSON.response(message, of: rpc)
     }
     var scanner = JSONScanner(body)
-    while let value = try? scanner.next() { _ = try? GatewayJSON.request(value: value, of: rpc) }
+    while let value = try? scanner.next() {
+        guard let shape = rpc.plainShapes.request, let plain = PlainJSONReader.message(value, shape) else {
+            _ = try? GatewayJSON.request(value: value, of: rpc)
+            continue
+        }
+        // What the straight way takes, the general way takes and understands alike.
+        precondition((try? GatewayJSON.generalRequest(value: value, of: rpc)) == plain)
+    }
+    guard let shape = rpc.plainShapes.response, let plain = PlainJSONWriter.json(body, shape) else { return }
+    precondition((try? GatewayJSON.generalResponse(body, of: rpc)) == plain)
+}
+
+func fuzzTraceContext(_ input: UnsafeRawBufferPointer) {
+    let fields = String(decoding: input, as: UTF8.self).split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let context = TraceContext(parent: String(fields[0]), state: fields.count > 1 ? String(fields[1]) : nil) else { return }
+    precondition(context.traceID.isValid && context.spanID != 0)
+    // What is passed on is taken by those who come after.
+    precondition(TraceContext(parent: String(fields[0]), state: context.state)?.state == context.state)
 }

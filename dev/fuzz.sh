@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds="${1:-60}"
 [ $# -gt 0 ] && shift
-targets="${*:-protobuf peer-streams wal snap bbolt http2 configuration gateway-json service-records tokens revocation-lists command-line client-frames}"
+targets="${*:-protobuf peer-streams wal snap bbolt http2 configuration gateway-json service-records tokens revocation-lists command-line client-frames trace-context}"
 SWIFT_ETCD_FUZZ=1 swift build -c release --scratch-path .build/fuzz --sanitize fuzzer --product etcd-fuzz
 program="$(SWIFT_ETCD_FUZZ=1 swift build -c release --scratch-path .build/fuzz --sanitize fuzzer --show-bin-path)/etcd-fuzz"
 failed=0
