@@ -8,6 +8,16 @@ import Glibc
 import Musl
 #endif
 
+/// Memory that the process has, and what of it is in use.
+package enum ProcessMemory {
+    /// Bytes that the allocator holds and nobody uses; nil where the system or the allocator tells nothing.
+    package static func unused() -> (bytes: UInt64, used: UInt64)? {
+        guard let memory = ProcessFacts.memory(), let heap = ProcessFacts.allocator() else { return nil }
+        let (own, used) = (memory.resident - min(memory.shared, memory.resident), heap.arena_used + heap.mapped)
+        return (own - min(used, own), used)
+    }
+}
+
 enum ProcessFacts {
     struct Thread: Sendable, Equatable {
         var id: UInt64
@@ -87,12 +97,19 @@ enum ProcessFacts {
         }
     }
 
-    /// Bytes in memory, of the whole process; nil if the system does not say.
-    static func residentBytes() -> UInt64? {
+    /// Bytes in memory, of the whole process and of what it shares with files; nil if the system does not say.
+    static func memory() -> (resident: UInt64, shared: UInt64)? {
         guard let text = read("/proc/self/statm") else { return nil }
-        let parts = String(decoding: text, as: UTF8.self).split(separator: " ")
-        guard parts.count > 1, let pages = UInt64(parts[1]) else { return nil }
-        return pages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+        let pages = String(decoding: text, as: UTF8.self).split(separator: " ").prefix(3).compactMap { UInt64($0) }
+        guard pages.count == 3 else { return nil }
+        let pageBytes = UInt64(sysconf(Int32(_SC_PAGESIZE)))
+        return (pages[1] * pageBytes, pages[2] * pageBytes)
+    }
+
+    /// Nil where the allocator tells nothing.
+    static func allocator() -> cprofiler_heap? {
+        var heap = cprofiler_heap()
+        return cprofiler_heap(&heap) != 0 ? heap : nil
     }
 
     // MARK: Files

@@ -74,14 +74,9 @@ enum SnapshotKind: String, CaseIterable, Sendable {
 
     // MARK: Memory
 
-    private static func allocator() -> cprofiler_heap? {
-        var heap = cprofiler_heap()
-        return cprofiler_heap(&heap) != 0 ? heap : nil
-    }
-
     /// Empty where the allocator tells nothing.
     private static func allocatedParts() -> [(name: String, objects: UInt64, bytes: UInt64)] {
-        guard let heap = allocator() else { return [] }
+        guard let heap = ProcessFacts.allocator() else { return [] }
         return [
             ("malloc, from its arenas", 0, heap.arena_used),
             ("malloc, mapped one by one", heap.mapped_count, heap.mapped),
@@ -95,11 +90,11 @@ enum SnapshotKind: String, CaseIterable, Sendable {
         for part in parts {
             text += "\(part.objects): \(part.bytes) [\(part.objects): \(part.bytes)] @\n#\t\(part.name)\n\n"
         }
-        if let heap = allocator() {
+        if let heap = ProcessFacts.allocator() {
             text += "\n# malloc\n# Arenas = \(heap.arena_total)\n# InUse = \(heap.arena_used)\n"
             text += "# Mapped = \(heap.mapped) in \(heap.mapped_count)\n"
         }
-        if let resident = ProcessFacts.residentBytes() { text += "# Resident = \(resident)\n" }
+        if let memory = ProcessFacts.memory() { text += "# Resident = \(memory.resident)\n" }
         return text
     }
 }

@@ -2,51 +2,15 @@
 
 import concurrent.futures
 import contextlib
-import struct
 import threading
 import time
 
 import grpc
 
 import harness
+from test_grpc import fields
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-
-
-def fields(message):
-    """The fields of an encoded message as (number, value) pairs: integers, or bytes of what has a length."""
-    found, at = [], 0
-
-    def varint():
-        nonlocal at
-        value, shift = 0, 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(message):
-        tag = varint()
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            found.append((number, varint()))
-        elif kind == 1:
-            found.append((number, struct.unpack_from("<Q", message, at)[0]))
-            at += 8
-        elif kind == 2:
-            length = varint()
-            assert at + length <= len(message)
-            found.append((number, message[at:at + length]))
-            at += length
-        elif kind == 5:
-            found.append((number, struct.unpack_from("<I", message, at)[0]))
-            at += 4
-        else:
-            raise AssertionError(f"wire type {kind}")
-    return found
 
 
 def attribute(message):

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import struct
 
 import grpc
 import pytest
@@ -25,10 +26,10 @@ def field(number, payload):
 
 
 def fields(message):
-    """The fields of an encoded message, as (number, value) pairs."""
+    """The fields of an encoded message as (number, value) pairs: integers, or bytes of what has a length."""
     found, at = [], 0
 
-    def read():
+    def varint():
         nonlocal at
         value, shift = 0, 0
         while True:
@@ -40,13 +41,23 @@ def fields(message):
                 return value
 
     while at < len(message):
-        tag = read()
-        if tag & 7 == 0:
-            found.append((tag >> 3, read()))
-        else:
-            length = read()
-            found.append((tag >> 3, message[at:at + length]))
+        tag = varint()
+        number, kind = tag >> 3, tag & 7
+        if kind == 0:
+            found.append((number, varint()))
+        elif kind == 1:
+            found.append((number, struct.unpack_from("<Q", message, at)[0]))
+            at += 8
+        elif kind == 2:
+            length = varint()
+            assert at + length <= len(message)
+            found.append((number, message[at:at + length]))
             at += length
+        elif kind == 5:
+            found.append((number, struct.unpack_from("<I", message, at)[0]))
+            at += 4
+        else:
+            raise AssertionError(f"wire type {kind}")
     return found
 
 

@@ -6,18 +6,13 @@ import NIOCore
 import RaftLog
 import ServerConfiguration
 import ServerLog
-import Synchronization
 import Threads
-
-private final class WorkMark: Sendable {
-    let value = Atomic(false)
-}
 
 /// Confined to the member's loop but for the thread it starts.
 final class Housekeeper {
     private let purges: [FilePurge]
     private let logger: ServerLogger
-    private let isAtWork = WorkMark()
+    private let isAtWork = Flag()
     private var steps: (count: Int, requests: UInt64) = (0, 0)
 
     init(_ configuration: ServerConfiguration, _ logger: ServerLogger) {
@@ -46,11 +41,11 @@ final class Housekeeper {
         let isIdle = requests &- steps.requests < Self.idleRequestsMax
         steps.requests = requests
         let purgesFiles = steps.count % Self.stepsBetweenPurges == 0
-        guard !isAtWork.value.exchange(true, ordering: .acquiring) else { return }
+        guard isAtWork.take() else { return }
         startThread(named: "etcd-keeper") { [purges, logger, isAtWork] in
             if purgesFiles { for purge in purges { Self.run(purge, logger) } }
             FreeMemory.giveBack(isIdle: isIdle)
-            isAtWork.value.store(false, ordering: .releasing)
+            isAtWork.clear()
         }
     }
 

@@ -65,4 +65,10 @@ final class Flag: Sendable {
     var isSet: Bool { value.load(ordering: .relaxed) }
 
     func set() { value.store(true, ordering: .relaxed) }
+
+    /// Sets it, unless it is set: then somebody else has it.
+    func take() -> Bool { !value.exchange(true, ordering: .acquiring) }
+
+    /// What was done while it was taken is seen by who takes it next.
+    func clear() { value.store(false, ordering: .releasing) }
 }

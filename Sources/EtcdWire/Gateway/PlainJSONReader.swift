@@ -3,6 +3,7 @@
 // what to say about it. What comes out is to the byte what the general way makes.
 
 package import Base
+import Wire
 
 /// A walk over one JSON object. Every step returns false where the general way has to do it all.
 package struct PlainJSONReader {
@@ -10,7 +11,7 @@ package struct PlainJSONReader {
 
     private let input: UnsafeRawBufferPointer
     private var position = 0
-    private var output: [UInt8] = []
+    private var output = WireWriter()
 
     /// The message in the first value of `body`; nil if it is not that plain.
     package static func message(_ body: Bytes, _ shape: PlainShape) -> Bytes? {
@@ -18,13 +19,13 @@ package struct PlainJSONReader {
             var reader = PlainJSONReader(input)
             reader.skipWhitespace()
             guard reader.message(shape, depth: 0) else { return nil }
-            return Bytes(reader.output)
+            return reader.output.bytes
         }
     }
 
     private init(_ input: UnsafeRawBufferPointer) {
         self.input = input
-        output.reserveCapacity(input.count)
+        output.array.reserveCapacity(input.count)
     }
 
     /// 0, which no JSON contains, at the end.
@@ -87,9 +88,9 @@ package struct PlainJSONReader {
         sorted.reserveCapacity(output.count - start)
         for index in segments.indices.sorted(by: { segments[$0].number < segments[$1].number }) {
             let end = index + 1 < segments.count ? segments[index + 1].start : output.count
-            sorted += output[segments[index].start..<end]
+            sorted += output.array[segments[index].start..<end]
         }
-        output.replaceSubrange(start..., with: sorted)
+        output.array.replaceSubrange(start..., with: sorted)
     }
 
     // MARK: Values
@@ -120,19 +121,12 @@ package struct PlainJSONReader {
     }
 
     private mutating func nested(_ field: PlainShape.Field, _ shape: PlainShape, depth: Int) -> Bool {
-        append(varint: UInt64(field.number) << 3 | 2)
+        output.tag(field.number, .lengthDelimited)
         let start = output.count
         guard message(shape, depth: depth + 1) else { return false }
-        let size = UInt64(output.count - start)
-        if size < 0x80 {
-            output.insert(UInt8(size), at: start)
-        } else {
-            let end = output.count
-            append(varint: size)
-            let prefix = Array(output[end...])
-            output.removeSubrange(end...)
-            output.insert(contentsOf: prefix, at: start)
-        }
+        var size = WireWriter()
+        size.varint(UInt64(output.count - start))
+        output.array.insert(contentsOf: size.array, at: start)
         return true
     }
 
@@ -158,11 +152,11 @@ package struct PlainJSONReader {
         while padding < 2, padding < text.count, text[text.count - 1 - padding] == UInt8(ascii: "=") { padding += 1 }
         let size = text.count / 4 * 3 - padding
         if size == 0, !field.isInOneof { return text.isEmpty }
-        append(varint: UInt64(field.number) << 3 | 2)
-        append(varint: UInt64(size))
+        output.tag(field.number, .lengthDelimited)
+        output.varint(UInt64(size))
         let start = output.count
-        output.append(contentsOf: repeatElement(0, count: size))
-        return output.withUnsafeMutableBufferPointer { output in
+        output.array.append(contentsOf: repeatElement(0, count: size))
+        return output.array.withUnsafeMutableBufferPointer { output in
             base64Digits.withUnsafeBufferPointer { table in
                 var (bits, count, end): (UInt32, Int, Int) = (0, 0, start)
                 for character in text.dropLast(padding) {
@@ -240,18 +234,7 @@ package struct PlainJSONReader {
     // MARK: Out
 
     private mutating func varint(_ field: PlainShape.Field, _ value: UInt64) {
-        if value == 0, !field.isInOneof { return }
-        append(varint: UInt64(field.number) << 3)
-        append(varint: value)
-    }
-
-    private mutating func append(varint value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            output.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        output.append(UInt8(truncatingIfNeeded: rest))
+        if field.isInOneof { output.explicit(field.number, value) } else { output.field(field.number, value) }
     }
 }
 
