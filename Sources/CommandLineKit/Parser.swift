@@ -130,13 +130,13 @@ package enum Parser {
         path[path.count - 1].flags + path.flatMap(\.persistentFlags)
     }
 
+    /// Whether the word after a flag is the flag's value. Of a flag that a command further down may define only that much is
+    /// known that most have one: `--consistency s get a` is a get, and `--prefix get a` an unknown command, as etcdctl has it.
     private static func takesNext(_ word: String, _ path: [Command]) -> Bool {
-        guard !word.contains("=") else { return false }
-        // A command further down may define the flag: all below are asked.
+        guard !word.contains("="), word.hasPrefix("--") || word.count == 2 else { return false }
         let all = flags(of: path)
-        let name = word.hasPrefix("--") ? String(word.dropFirst(2)) : nil
-        let found = all.first { name != nil ? $0.name == name : word.count == 2 && $0.short == word.last }
-        return found.map { $0.kind != .bool } ?? false
+        let found = all.first { word.hasPrefix("--") ? $0.name == word.dropFirst(2) : $0.short == word.last }
+        return found.map { $0.kind != .bool } ?? true
     }
 
     private static func unknownCommand(_ word: String, _ root: Command) -> String {

@@ -32,7 +32,7 @@ enum MetricsPage {
         }
         var received: [UInt8] = []
         do {
-            let tls = scheme == "https" ? try context(security ?? TransportSecurity()) : nil
+            let tls = scheme == "https" ? try (security ?? TransportSecurity()).context(protocols: []) : nil
             let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connectTimeout(
                 connectTimeout
             ).connect(
@@ -61,16 +61,5 @@ enum MetricsPage {
             if received.isEmpty { throw CommandExit(ExitCode.error, "fetch error: \(error)") }
         }
         return String(decoding: received, as: UTF8.self)
-    }
-
-    private static func context(_ security: TransportSecurity) throws -> NIOSSLContext {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        if let certificate = security.certificateFile, let key = security.keyFile {
-            configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
-            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
-        }
-        if let authority = security.trustedAuthorityFile { configuration.trustRoots = .file(authority) }
-        configuration.certificateVerification = security.skipsVerification ? .none : .fullVerification
-        return try NIOSSLContext(configuration: configuration)
     }
 }

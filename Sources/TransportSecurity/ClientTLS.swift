@@ -30,6 +30,11 @@ package struct ClientTLSSettings: Sendable, Equatable {
     }
 }
 
+extension NIOTLSCurve {
+    /// The library's choice, and P-521: with TLS 1.2 a certificate's key must be of one of them.
+    static let acceptedFromPeers: [NIOTLSCurve] = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1, .secp521r1]
+}
+
 extension SignatureAlgorithm {
     /// The library's choice, and the curve of the certificates that members make for themselves.
     static let acceptedFromPeers: [SignatureAlgorithm] = [
@@ -85,6 +90,7 @@ package final class ClientTLS {
             }
         }
         configuration.verifySignatureAlgorithms = SignatureAlgorithm.acceptedFromPeers
+        configuration.curves = NIOTLSCurve.acceptedFromPeers
         configuration.minimumTLSVersion = settings.minimumVersionIs13 ? .tlsv13 : .tlsv12
         configuration.maximumTLSVersion = settings.maximumVersionIs12 ? .tlsv12 : nil
         let chosen = settings.cipherSuites.compactMap { CipherSuite.byName[$0] }

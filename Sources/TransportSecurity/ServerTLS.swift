@@ -72,6 +72,7 @@ package final class ServerTLS {
         configuration.minimumTLSVersion = settings.minimumVersionIs13 ? .tlsv13 : .tlsv12
         configuration.maximumTLSVersion = settings.maximumVersionIs12 ? .tlsv12 : nil
         configuration.applicationProtocols = settings.protocols
+        configuration.curves = NIOTLSCurve.acceptedFromPeers
         if settings.asksForCertificate {
             configuration.verifySignatureAlgorithms = SignatureAlgorithm.acceptedFromPeers
             configuration.certificateVerification = .noHostnameVerification

@@ -50,7 +50,7 @@ import Testing
         arguments: [
             "--write-out json get a --limit 3 b", "get --write-out=json a --limit=3 b", "-w json get a b --limit 3",
             "get a -wjson b --limit 0x3",
-            "get a --limit 3 -w=json -- b",
+            "get a --limit 3 -w=json -- b", "--limit 3 -w json get a b",
         ]
     )
     func placement(line: String) throws {
@@ -114,6 +114,7 @@ import Testing
                 "gte",
                 "unknown command \"gte\" for \"tool\"\n\nDid you mean this?\n\tget\n\nRun 'tool --help' for usage."
             ),
+            ("--prefix get zzzzzz", "unknown command \"zzzzzz\" for \"tool\"\nRun 'tool --help' for usage."),
             ("zzzzzz", "unknown command \"zzzzzz\" for \"tool\"\nRun 'tool --help' for usage."),
         ]
     )

@@ -75,6 +75,13 @@ package struct Endpoint: Sendable, Hashable {
         return nil
     }
 
+    /// The name that the member's certificate must be good for; nil where that is the connection's address.
+    func nameInCertificate(_ security: TransportSecurity) -> String? {
+        if let name = security.serverName { return name }
+        guard case .host(let host, let port) = address else { return authorityOfSocket }
+        return (try? NIOCore.SocketAddress(ipAddress: host, port: port)) == nil ? host : nil
+    }
+
     var target: any ResolvableTarget {
         switch address {
         case .socket(let path): return .unixDomainSocket(path: path)

@@ -3,6 +3,8 @@
 
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
+import NIOCore
+import NIOSSL
 package import SwiftProtobuf
 import Synchronization
 
@@ -43,9 +45,13 @@ final class EndpointChannel: Sendable {
         self.endpoint = endpoint
         self.settings = settings
         do {
+            // The gRPC library's own TLS has no setting for signature algorithms; so it is put in front of the library.
+            let security = try settings.security.map { security in
+                (context: try security.context(protocols: ["grpc-exp", "h2"]), host: endpoint.nameInCertificate(security))
+            }
             let transport = try HTTP2ClientTransport.Posix(
                 target: endpoint.target,
-                transportSecurity: try settings.security?.grpc() ?? .plaintext,
+                transportSecurity: security == nil ? .plaintext : .customSecure,
                 config: .defaults { config in
                     config.backoff = Self.backoff
                     config.connection.flushCoalescing = nil
@@ -56,7 +62,14 @@ final class EndpointChannel: Sendable {
                             allowWithoutCalls: false
                         )
                     }
-                    config.channelDebuggingCallbacks.onCreateTCPConnection = { HarmlessFrames.install(on: $0) }
+                    config.channelDebuggingCallbacks.onCreateTCPConnection = { channel in
+                        channel.eventLoop.makeCompletedFuture {
+                            try HarmlessFrames.install(on: channel)
+                            guard let security else { return }
+                            let tls = try NIOSSLClientHandler(context: security.context, serverHostname: security.host)
+                            try channel.pipeline.syncOperations.addHandler(tls, position: .first)
+                        }
+                    }
                     config.http2.authority = settings.security?.serverName ?? endpoint.authorityOfSocket
                 }
             )

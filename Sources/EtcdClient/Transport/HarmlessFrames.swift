@@ -25,12 +25,10 @@ package final class HarmlessFrames: ChannelDuplexHandler {
     package init() {}
 
     /// Puts one in front of the library's handler; on the channel's event loop.
-    static func install(on channel: any Channel) -> EventLoopFuture<Void> {
-        channel.eventLoop.makeCompletedFuture {
-            let pipeline = channel.pipeline.syncOperations
-            let library = try pipeline.handler(type: NIOHTTP2Handler.self)
-            try pipeline.addHandler(HarmlessFrames(), position: .before(library))
-        }
+    static func install(on channel: any Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        let library = try pipeline.handler(type: NIOHTTP2Handler.self)
+        try pipeline.addHandler(HarmlessFrames(), position: .before(library))
     }
 
     // MARK: From the member

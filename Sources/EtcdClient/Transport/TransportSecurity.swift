@@ -1,9 +1,6 @@
 // TLS as etcd's tools are told about it: files of certificates and keys.
 
-import GRPCCore
-import GRPCNIOTransportHTTP2Posix
-import NIOCore
-import NIOSSL
+package import NIOSSL
 
 /// How a connection is secured.
 public struct TransportSecurity: Sendable, Hashable {
@@ -32,16 +29,30 @@ public struct TransportSecurity: Sendable, Hashable {
         self.skipsVerification = skipsVerification
     }
 
-    func grpc() throws -> HTTP2ClientTransport.Posix.TransportSecurity {
-        .tls { tls in
-            if let certificateFile, let keyFile {
-                tls.certificateChain = [.file(path: certificateFile, format: .pem)]
-                tls.privateKey = .file(path: keyFile, format: .pem)
-            }
-            if let trustedAuthorityFile {
-                tls.trustRoots = .certificates([.file(path: trustedAuthorityFile, format: .pem)])
-            }
-            tls.serverCertificateVerification = skipsVerification ? .noVerification : .fullVerification
+    /// What connections are secured with; reads the files.
+    /// - Parameter protocols: what is spoken above TLS, as ALPN names it.
+    /// - Throws: what is wrong with the files.
+    package func context(protocols: [String]) throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        if let certificateFile, let keyFile {
+            configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificateFile).map { .certificate($0) }
+            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: keyFile, format: .pem))
         }
+        if let trustedAuthorityFile { configuration.trustRoots = .file(trustedAuthorityFile) }
+        configuration.certificateVerification = skipsVerification ? .none : .fullVerification
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = protocols
+        configuration.verifySignatureAlgorithms = Self.signatureAlgorithms
+        configuration.curves = Self.curves
+        return try NIOSSLContext(configuration: configuration)
     }
+
+    // The library's choices, and P-521: the certificates that members make for themselves (`--auto-tls`) have keys of that curve.
+
+    private static let signatureAlgorithms: [SignatureAlgorithm] = [
+        .ecdsaSecp256R1Sha256, .rsaPssRsaeSha256, .rsaPkcs1Sha256, .ecdsaSecp384R1Sha384, .rsaPssRsaeSha384, .rsaPkcs1Sha384,
+        .rsaPssRsaeSha512, .rsaPkcs1Sha512, .ecdsaSecp521R1Sha512, .ed25519,
+    ]
+
+    private static let curves: [NIOTLSCurve] = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1, .secp521r1]
 }
