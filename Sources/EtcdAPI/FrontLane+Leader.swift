@@ -4,7 +4,7 @@
 package import Base
 package import EtcdWire
 import Lease
-package import MVCC
+import MVCC
 import Membership
 package import Raft
 import RaftWire
@@ -148,14 +148,6 @@ extension FrontLane {
     package func whenCurrent(_ body: @escaping (Result<Void, EtcdError>) -> Void) {
         afterBarrier(.task(body))
         closeBurst()
-    }
-
-    /// The hash of the keys at a revision; 0 for the newest.
-    package func hash(_ view: StoreView, at revision: Int64, _ body: @escaping (Result<HashKVResult, MVCCError>) -> Void) {
-        runChore(.hashKV(view, revision: revision)) { result in
-            if case .hashKV(let outcome) = result { body(outcome) }
-        }
-        wake()
     }
 
     // MARK: Learners

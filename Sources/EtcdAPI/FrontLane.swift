@@ -242,6 +242,7 @@ package final class FrontLane {
     var heldBytes = 0
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
+    package var compactionHashes = CompactionHashes()
     var parkedCalls: [ParkedCall] = []
     /// Calls whose signed token is being judged, in order of arrival.
     var callsByToken: [String: [(sink: any ReplySink, run: () -> Void)]] = [:]

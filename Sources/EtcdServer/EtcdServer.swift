@@ -225,7 +225,6 @@ package final class EtcdServer {
             seed: .random(in: 0...UInt64.max), unsafeNoSync: configuration.storage.unsafeNoFsync)
         settings.existingCluster = existing
         let gates = configuration.featureGates
-        settings.showsCompactions = gates.isEnabled(.compactHashCheck)
         if gates.isEnabled(.leaseCheckpoint) {
             settings.leaseCheckpointInterval = configuration.storage.leaseCheckpointInterval.duration
         }

@@ -126,9 +126,7 @@ extension MemberLoop {
             logger.warn("alarms changed", [.strings("alarms", alarms.members.map { "\(hexadecimal($0.memberID)):\($0.alarm.name)" })])
         case .quotaExceeded: raiseNoSpace()
         case .compactionBegins(let revision, let before):
-            lane.hash(before, at: revision) { [weak self] outcome in
-                if case .success(let hash) = outcome { self?.compactionHashes.add(hash) }
-            }
+            lane.compactionBegins(at: revision, before)
         case .compacted(let revision):
             logger.info("finished scheduled compaction", [.int("compact-revision", revision)])
         case .malformedEntry(let index, let reason):

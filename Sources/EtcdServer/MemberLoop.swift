@@ -80,7 +80,6 @@ final class MemberLoop {
     var whenRemoved: (() -> Void)?
     var isLeaving = false
     var peerSide: PeerSide?
-    var compactionHashes = CompactionHashes()
     /// Where spans go; set before the start.
     var exporter: TraceExporter?
 

@@ -147,9 +147,9 @@ package struct StateMachine: ~Copyable {
             let answer = try onStore { () throws(MVCCError) in try view.answer(range) }
             return Reply(revision: answer.revision, body: answer.body)
         case .compaction(let compact):
-            let before = limits.showsCompactions ? view : nil
+            let before = view
             try onStore { () throws(MVCCError) in try store.compact(compact.revision, in: &backend) }
-            if let before { events.append(.compactionBegins(revision: compact.revision, before: before)) }
+            events.append(.compactionBegins(revision: compact.revision, before: before))
             if compact.physical { compaction = compact.revision }
             return Reply(revision: store.currentRevision)
         case .leaseGrant(let grant): return try applyGrant(grant, now: now)
@@ -183,8 +183,6 @@ package struct StateMachineLimits: Sendable {
     /// `--quota-backend-bytes`; 0 for none.
     package var quotaBytes: UInt64
     package var learnersMax: Int
-    /// Whether compactions tell what they begin with, so that it can be hashed.
-    package var showsCompactions: Bool
     /// How often a leader tells what leases have left; nil where it does not.
     package var leaseCheckpointInterval: Duration?
     /// Whether that is kept in the file in clusters before 3.6, too.
@@ -194,10 +192,9 @@ package struct StateMachineLimits: Sendable {
     package var hashPassword: (@Sendable (_ password: String, _ salt: [UInt8]) -> Bytes?)?
 
     package init(
-        quotaBytes: UInt64, learnersMax: Int, showsCompactions: Bool = false, leaseCheckpointInterval: Duration? = nil,
+        quotaBytes: UInt64, learnersMax: Int, leaseCheckpointInterval: Duration? = nil,
         persistsLeaseCheckpoints: Bool = false
     ) {
-        self.showsCompactions = showsCompactions
         self.leaseCheckpointInterval = leaseCheckpointInterval
         self.persistsLeaseCheckpoints = persistsLeaseCheckpoints
         self.quotaBytes = quotaBytes

@@ -260,10 +260,15 @@ def test_tls_over_a_socket_of_the_file_system(tmp_path, authority, kind):
                 assert not raw.recv(100).startswith(b"HTTP/1.1 200")
             except ConnectionResetError:
                 pass
-        if kind == "ours" and os.environ.get("CTL_UNDER_TEST"):
-            command = [os.environ["CTL_UNDER_TEST"], f"--endpoints=unixs://{path}", f"--cacert={authority.path}", "get", "k"]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=harness.clean_environment())
-            assert done.stdout == "k\nv\n", done.stderr
+        # Clients compare the certificate's names with the socket's, less what looks like a port.
+        good, other = tmp_path / "localhost:7", tmp_path / "other:7"
+        for link in (good, other):
+            link.symlink_to(path)
+        for program in filter(None, (harness.go_program("etcdctl"), os.environ.get("CTL_UNDER_TEST"))):
+            for link, expected in ((good, "k\nv\n"), (other, "")):
+                command = [program, f"--endpoints=unixs://{link}", f"--cacert={authority.path}", "--command-timeout=2s", "get", "k"]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=harness.clean_environment())
+                assert done.stdout == expected, (command, done.stderr)
 
 
 def unix_connection(path):

@@ -69,17 +69,25 @@ package struct Endpoint: Sendable, Hashable {
         }
     }
 
-    /// What a socket's member is called where a host would be named, as in its certificate; nil where there is a host.
+    /// What a socket's member is called where a host would be named: the last part of its path, as Go's clients say; nil where
+    /// there is a host.
     var authorityOfSocket: String? {
-        if case .socket = address { return "localhost" }
-        return nil
+        guard case .socket(let path) = address else { return nil }
+        return path.split(separator: "/").last.map(String.init) ?? path
     }
 
     /// The name that the member's certificate must be good for; nil where that is the connection's address.
     func nameInCertificate(_ security: TransportSecurity) -> String? {
         if let name = security.serverName { return name }
-        guard case .host(let host, let port) = address else { return authorityOfSocket }
-        return (try? NIOCore.SocketAddress(ipAddress: host, port: port)) == nil ? host : nil
+        switch address {
+        case .host(let host, let port):
+            return (try? NIOCore.SocketAddress(ipAddress: host, port: port)) == nil ? host : nil
+        case .socket:
+            // Such names often look like a host and a port.
+            guard let name = authorityOfSocket else { return nil }
+            guard let colon = name.lastIndex(of: ":"), UInt16(name[name.index(after: colon)...]) != nil else { return name }
+            return String(name[..<colon])
+        }
     }
 
     var target: any ResolvableTarget {

@@ -150,7 +150,7 @@ final class CorruptionMonitor {
     /// Compares the newest hash of a compaction that has not been settled yet.
     func checkCompactions() {
         guard !isChecking, member.raftStatus.lead == member.memberID else { return }
-        let pending = member.compactionHashes.hashes.filter { $0.revision > settledCompaction }.reversed()
+        let pending = member.lane.compactionHashes.hashes.filter { $0.revision > settledCompaction }.reversed()
         member.logger.info(
             "starting compact hash check",
             [

@@ -143,8 +143,6 @@ final class PeerDesk {
             case .failure(let error): reply(.text(400, EtcdError(error).message, headers: headers))
             }
         }
-        // A compaction's hash is what it left, which the keys of today do not tell.
-        if let kept = member.compactionHashes.hash(at: revision) { return answer(.success(kept)) }
         member.lane.hash(view, at: revision, answer)
     }
 }

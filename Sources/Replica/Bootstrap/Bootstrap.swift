@@ -357,7 +357,7 @@ package struct Bootstrap {
     ) throws(BootstrapError) -> BootstrappedMember {
         var state: StateMachine
         var limits = StateMachineLimits(
-            quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax, showsCompactions: settings.showsCompactions,
+            quotaBytes: settings.quotaBytes, learnersMax: settings.learnersMax,
             leaseCheckpointInterval: settings.leaseCheckpointInterval,
             persistsLeaseCheckpoints: settings.persistsLeaseCheckpoints)
         limits.hashPassword = settings.hashPassword

@@ -28,7 +28,6 @@ package struct BootstrapSettings: Sendable {
     /// Where the log begins a new file; nil for etcd's size.
     package var logSegmentSizeBytes: UInt64?
     /// See `StateMachineLimits`.
-    package var showsCompactions = false
     package var leaseCheckpointInterval: Duration?
     package var persistsLeaseCheckpoints = false
     package var hashPassword: (@Sendable (_ password: String, _ salt: [UInt8]) -> Bytes?)?
