@@ -276,8 +276,11 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
 
     func requestReceived(_ id: Int32, endsStream: Bool) {
         guard let session else { return }
-        let stream = ServerStream(
-            id: id, head: head.finish(), deadline: head.timeout.map { .now() + $0 }, handler: self)
+        guard let fields = head.finish() else {
+            nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, NGHTTP2_PROTOCOL_ERROR.rawValue)
+            return
+        }
+        let stream = ServerStream(id: id, head: fields, deadline: head.timeout.map { .now() + $0 }, handler: self)
         stream.place = streams.count
         streams.append(stream)
         nghttp2_session_set_stream_user_data(session, id, Unmanaged.passUnretained(stream).toOpaque())
@@ -296,8 +299,22 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         if endsStream { clientFinished(stream) }
     }
 
+    func trailersReceived(_ stream: ServerStream, endsStream: Bool) {
+        if head.finishTrailers(), endsStream { clientFinished(stream) } else { refuse(stream) }
+    }
+
+    /// Ends a stream whose client does not keep to HTTP.
+    private func refuse(_ stream: ServerStream) {
+        stream.isClientFinished = true
+        reset(stream, NGHTTP2_PROTOCOL_ERROR.rawValue)
+    }
+
     func received(_ stream: ServerStream, _ bytes: UnsafeRawBufferPointer) {
-        guard stream.isOpen else { return }
+        guard stream.isOpen, !stream.isClientFinished else { return }
+        if let length = stream.head.contentLength {
+            stream.receivedBytes += bytes.count
+            if stream.receivedBytes > length { return refuse(stream) }
+        }
         if !stream.isGRPC {
             stream.incoming.append(contentsOf: bytes)
             if stream.incoming.count > HTTP2ServerSettings.bodyBytesMax { stream.respond(status: 413, headers: [], body: Bytes()) }
@@ -370,6 +387,7 @@ package final class HTTP2ServerHandler: ChannelInboundHandler {
         guard !stream.isClientFinished else { return }
         stream.isClientFinished = true
         guard stream.isOpen else { return }
+        if let length = stream.head.contentLength, stream.receivedBytes != length { return refuse(stream) }
         if !stream.isGRPC {
             let body = Bytes(stream.incoming)
             stream.incoming = []

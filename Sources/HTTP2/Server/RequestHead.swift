@@ -14,6 +14,8 @@ package final class RequestHead {
     /// Lower-case names, as on the wire; without pseudo headers and without what concerns nobody.
     package let fields: [(name: String, value: String)]
     package let isGRPC: Bool
+    /// What the body's length shall be, in bytes; nil if the client does not say.
+    let contentLength: Int?
     let encoding: MessageEncoding
 
     enum MessageEncoding {
@@ -24,13 +26,14 @@ package final class RequestHead {
 
     fileprivate init(
         method: String, path: String, authority: String, fields: [(name: String, value: String)], isGRPC: Bool,
-        encoding: MessageEncoding
+        contentLength: Int?, encoding: MessageEncoding
     ) {
         self.method = method
         self.path = path
         self.authority = authority
         self.fields = fields
         self.isGRPC = isGRPC
+        self.contentLength = contentLength
         self.encoding = encoding
     }
 
@@ -119,12 +122,16 @@ final class RequestHeadReader {
     }
 
     /// What the fields since `begin` say.
-    func finish() -> RequestHead {
+    /// - Returns: nil if that is no request.
+    func finish() -> RequestHead? {
         if position >= 0, let remembered {
             if position == remembered.count, let last { return last }
             diverge(remembered)
         }
-        let head = block.withUnsafeBytes { Self.parse($0) }
+        guard let head = block.withUnsafeBytes({ Self.parse($0) }) else {
+            block = []
+            return nil
+        }
         if block.count <= Self.rememberedBytesMax {
             let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: block.count, alignment: 1)
             copy.copyBytes(from: block)
@@ -135,9 +142,20 @@ final class RequestHeadReader {
         return head
     }
 
-    private static func parse(_ block: UnsafeRawBufferPointer) -> RequestHead {
-        var (method, path, authority, contentType, encoding) = ("", "", "", "", "")
-        var fields: [(name: String, value: String)] = []
+    /// Whether the fields since `begin` may stand behind a body.
+    func finishTrailers() -> Bool {
+        if position >= 0, let remembered { diverge(remembered) }
+        defer { block = [] }
+        return block.withUnsafeBytes { block in
+            var check = HeadCheck(isTrailers: true)
+            return Self.forEachField(block) { check.accepts($0, $1) }
+        }
+    }
+
+    /// - Returns: false as soon as `body` does.
+    private static func forEachField(
+        _ block: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Bool
+    ) -> Bool {
         var at = 0
         while at + lengthsSize <= block.count {
             let nameEnd = at + lengthsSize + Int(block.loadUnaligned(fromByteOffset: at, as: UInt32.self))
@@ -145,9 +163,20 @@ final class RequestHeadReader {
             let name = UnsafeRawBufferPointer(rebasing: block[at + lengthsSize..<nameEnd])
             let value = UnsafeRawBufferPointer(rebasing: block[nameEnd..<valueEnd])
             at = valueEnd
+            if !body(name, value) { return false }
+        }
+        return true
+    }
+
+    private static func parse(_ block: UnsafeRawBufferPointer) -> RequestHead? {
+        var (method, path, authority, contentType, encoding) = ("", "", "", "", "")
+        var fields: [(name: String, value: String)] = []
+        var check = HeadCheck(isTrailers: false)
+        let isWellFormed = forEachField(block) { name, value in
+            guard check.accepts(name, value) else { return false }
             // Fields that come with every call and concern nobody are not even made into strings.
             if name.isText("te") || name.isText(":scheme") || name.isText("user-agent") || name.isText("grpc-accept-encoding") {
-                continue
+                return true
             }
             let text = String(decoding: value, as: UTF8.self)
             if name.isText(":path") {
@@ -163,18 +192,20 @@ final class RequestHeadReader {
                 if name.isText("grpc-encoding") { encoding = text }
                 fields.append((String(decoding: name, as: UTF8.self), text))
             }
+            return true
         }
+        guard isWellFormed, check.isComplete else { return nil }
         let isGRPC =
             contentType == "application/grpc" || contentType.hasPrefix("application/grpc+")
             || contentType.hasPrefix("application/grpc;")
         return RequestHead(
-            method: method, path: path, authority: authority, fields: fields, isGRPC: isGRPC,
+            method: method, path: path, authority: authority, fields: fields, isGRPC: isGRPC, contentLength: check.contentLength,
             encoding: encoding.isEmpty || encoding == "identity" ? .identity : encoding == "gzip" ? .gzip : .unknown)
     }
 }
 
 extension UnsafeRawBufferPointer {
-    fileprivate func isText(_ text: StaticString) -> Bool {
+    func isText(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount, let baseAddress else { return false }
         return compareMemory(baseAddress, text.utf8Start, count) == 0
     }

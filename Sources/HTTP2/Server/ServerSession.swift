@@ -52,9 +52,8 @@ func makeServerSession(_ user: UnsafeMutableRawPointer, _ settings: HTTP2ServerS
             case NGHTTP2_HEADERS.rawValue:
                 if frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
                     handler.requestReceived(header.stream_id, endsStream: endsStream)
-                } else if endsStream, let known = stream(session, header.stream_id) {
-                    // Trailers of the client.
-                    handler.clientFinished(known)
+                } else if let known = stream(session, header.stream_id) {
+                    handler.trailersReceived(known, endsStream: endsStream)
                 }
             case NGHTTP2_DATA.rawValue:
                 if endsStream, let stream = stream(session, header.stream_id) { handler.clientFinished(stream) }
@@ -98,6 +97,8 @@ func makeServerSession(_ user: UnsafeMutableRawPointer, _ settings: HTTP2ServerS
     // Nobody weighs calls against each other, and a tree for it would keep every stream that has ended until the
     // connection does.
     nghttp2_option_set_no_closed_streams(option, 1)
+    // Heads are judged by `HeadFields`: nghttp2 would refuse what clients of etcd 3.5.0 call the authority.
+    nghttp2_option_set_no_http_messaging(option, 1)
     var session: OpaquePointer?
     guard nghttp2_session_server_new2(&session, callbacks, user, option) == 0 else { return nil }
     let entries = [

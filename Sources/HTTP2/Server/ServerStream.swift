@@ -27,6 +27,8 @@ package final class ServerStream {
     // In: bytes that are no whole message yet.
     var incoming: [UInt8] = []
     var isClientFinished = false
+    /// Of the body; counted where the client has said how long it is.
+    var receivedBytes = 0
     var hasWholeMessage = false
     // Out: messages that nghttp2 has not taken.
     private var outgoing = OutgoingQueue()
