@@ -21,16 +21,36 @@ extension EtcdServer {
         let limit = try loop.submit { [loop] in
             NIOLoopBound(ConnectionLimit(OpenFiles.limit.map { max(1, $0 - OpenFiles.reserved) }), eventLoop: loop)
         }.wait()
-        for (url, traffic) in Self.clientPorts(listen) + listen.metricsURLs.map({ ($0, .metrics) }) {
-            let channel = try bind(clientBootstrap(member, url, url.isTLS ? tls : nil, traffic, limit), url)
+        let ports = Self.joined(Self.clientPorts(listen)) + Self.joined(listen.metricsURLs.map { ($0, .metrics) })
+        for (url, traffic, schemes) in ports {
+            let channel = try bind(clientBootstrap(member, url, tls, schemes, traffic, limit), url)
             listeners.append(channel)
             if traffic != .metrics { _ = try loop.submit { limit.value.add(channel) }.wait() }
         }
     }
 
+    /// What may be spoken on a port.
+    private enum Schemes { case plain, secure, both }
+
+    /// Each address once: http and https may share a port, as etcd has it.
+    private static func joined(
+        _ ports: [(url: EndpointURL, traffic: PortTraffic)]
+    ) -> [(url: EndpointURL, traffic: PortTraffic, schemes: Schemes)] {
+        var joined: [(url: EndpointURL, traffic: PortTraffic, schemes: Schemes)] = []
+        for (url, traffic) in ports {
+            let schemes: Schemes = url.isTLS ? .secure : .plain
+            if let place = joined.firstIndex(where: { $0.url.host == url.host && $0.url.isSocket == url.isSocket }) {
+                if joined[place].schemes != schemes { joined[place].schemes = .both }
+            } else {
+                joined.append((url, traffic, schemes))
+            }
+        }
+        return joined
+    }
+
     private func clientBootstrap(
-        _ member: NIOLoopBound<MemberLoop>, _ url: EndpointURL, _ tls: NIOLoopBound<ServerTLS>?, _ traffic: PortTraffic,
-        _ limit: NIOLoopBound<ConnectionLimit>
+        _ member: NIOLoopBound<MemberLoop>, _ url: EndpointURL, _ tls: NIOLoopBound<ServerTLS>?, _ schemes: Schemes,
+        _ traffic: PortTraffic, _ limit: NIOLoopBound<ConnectionLimit>
     ) -> ServerBootstrap {
         let logger = logger
         let bootstrap = ServerBootstrap(group: loop)
@@ -41,7 +61,14 @@ extension EtcdServer {
             .childChannelInitializer { channel in
                 if traffic != .metrics { limit.value.opened(channel, limit) }
                 return channel.eventLoop.makeCompletedFuture {
-                    try Self.prepare(channel, member.value.door, tls?.value, traffic, logger)
+                    let prepare = { isSecure in
+                        try Self.prepare(channel, member.value.door, isSecure ? tls?.value : nil, traffic, logger)
+                    }
+                    switch schemes {
+                    case .plain: try prepare(false)
+                    case .secure: try prepare(true)
+                    case .both: try channel.pipeline.syncOperations.addHandler(SchemeSniffer(prepare))
+                    }
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

@@ -141,6 +141,24 @@ struct RetryTests {
         #expect(exchanges.value == 2)
     }
 
+    @Test("who is known by a certificate repeats a call that users' changes overtook", arguments: [3, 100])
+    func oldRevision(refusals: Int) async throws {
+        let asked = Tally()
+        let member = try await ScriptedMember.start([
+            .unary(.put) { _, _ in
+                guard asked.raise() > refusals else {
+                    throw RPCError(code: .invalidArgument, message: "etcdserver: revision of auth store is old")
+                }
+                return .init()
+            }
+        ])
+        let client = try makeClient([member.endpoint])
+        defer { client.close() }
+        if refusals < 10 { return _ = try await client.put("key", "value") }
+        let failure = await #expect(throws: ClientError.self) { try await client.put("key", "value") }
+        #expect(failure?.message == "etcdserver: revision of auth store is old" && asked.value == 11)
+    }
+
     @Test("a signed token that is refused is replaced by its source")
     func tokenSource() async throws {
         let asked = Tally()

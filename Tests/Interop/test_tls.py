@@ -191,6 +191,29 @@ def test_auto_tls(tmp_path):
         assert shown(member)[0] == first, "kept in the data directory"
 
 
+@pytest.mark.parametrize("kind", ["ours", "go"])
+def test_http_and_https_on_one_port(tmp_path, authority, kind):
+    """A port that is named with both schemes speaks both."""
+    server = authority.issue("server")
+    member = harness.Member(tmp_path / "m", program=harness.go_program("etcd") if kind == "go" else None)
+    urls = f"http://127.0.0.1:{member.client},https://127.0.0.1:{member.client}"
+    member.extra = ["--listen-client-urls", urls, "--advertise-client-urls", urls, "--cert-file", server[0], "--key-file", server[1]]
+    with member:
+        member.put("a", "1")
+        assert etcdctl(member, authority.path).stdout == "OK\n"
+        assert harness.etcdctl(member, "get", "a", "--print-value-only").stdout == "1\n"
+        trusting = ssl.create_default_context(cafile=authority.path)
+        with socket.create_connection(("127.0.0.1", member.client)) as raw, trusting.wrap_socket(raw, server_hostname="localhost") as secured:
+            # In pieces, and answered over TLS.
+            for piece in (b"GET /hea", b"lth HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):
+                secured.sendall(piece)
+            assert b'"health":"true"' in secured.makefile("rb").read()
+        # What is neither harms nobody.
+        with socket.create_connection(("127.0.0.1", member.client)) as raw:
+            raw.sendall(b"\x16\x03\x01\x00\x05hello")
+        assert member.get("/health")[0] == 200
+
+
 def test_auto_tls_of_a_go_member(tmp_path):
     """Its certificate's key is of a curve that our TLS library does not ask for of itself."""
     with SecureMember(tmp_path / "m", program=harness.go_program("etcd"), extra=["--auto-tls"]) as member:

@@ -25,7 +25,7 @@ extension Client {
     {
         let deadline = (timeout ?? configuration.requestTimeout).map { ContinuousClock.now + $0 }
         var failure: ClientError?
-        var renewed = false
+        var refusals = 0
         for attempt in 0..<Self.attemptsMax {
             let remaining = deadline.map { $0 - .now }
             if let remaining, remaining <= .zero { break }
@@ -51,8 +51,8 @@ extension Client {
                 let given = error.code == .deadlineExceeded && error.stage == .local ? timedOut(after: failure) : error
                 // What waits for a connection is one attempt to the outside, as in other clients' logs.
                 if given.stage != .notSent { report(given, attempt: attempt, method: method.path, on: channel) }
-                if error.refusesToken, !renewed, canRenewToken {
-                    renewed = true
+                if refusals < Self.refusalsMax, isWorthAnotherToken(error) {
+                    refusals += 1
                     forgetToken(used)
                     continue
                 }
@@ -87,7 +87,7 @@ extension Client {
     {
         let deadline = (timeout ?? configuration.requestTimeout).map { ContinuousClock.now + $0 }
         var failure: ClientError?
-        var renewed = false
+        var refusals = 0
         while true {
             let channel = try channel(to: Endpoint(endpoint))
             let remaining = deadline.map { $0 - .now }
@@ -102,8 +102,8 @@ extension Client {
                 used = credentials.token
                 return try await channel.unary(method, bytes: request, metadata: credentials.metadata, timeout: remaining)
             } catch {
-                if error.refusesToken, !renewed, canRenewToken {
-                    renewed = true
+                if refusals < Self.refusalsMax, isWorthAnotherToken(error) {
+                    refusals += 1
                     forgetToken(used)
                     continue
                 }

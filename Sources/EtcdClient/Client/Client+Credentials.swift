@@ -38,6 +38,17 @@ extension Client {
         return configuration.tokenSource != nil
     }
 
+    /// How often one call is repeated because users or tokens have changed while it was under way.
+    static let refusalsMax = 10
+
+    /// Whether a call that was refused may succeed with a token made anew; or with none again: who is known by a certificate is
+    /// told, too, that users have changed since the call was taken.
+    func isWorthAnotherToken(_ error: ClientError) -> Bool {
+        if canRenewToken { return error.refusesToken }
+        guard error.message.hasSuffix(ClientError.oldRevision), configuration.credentials == .none else { return false }
+        return state.withLock { $0.token } == nil
+    }
+
     /// Forgets a token that was refused, unless another call has already replaced it.
     func forgetToken(_ used: String?) {
         guard canRenewToken else { return }
@@ -107,14 +118,12 @@ extension Client {
 }
 
 extension ClientError {
+    static let oldRevision = "etcdserver: revision of auth store is old"
+
     /// Whether a member says that the token is no longer, or not yet, good. The texts are etcd's protocol; the reasons of
     /// cancelled watches carry a status code before them.
     var refusesToken: Bool {
-        [
-            "etcdserver: invalid auth token", "etcdserver: revision of auth store is old",
-            "etcdserver: user name is empty",
-        ]
-        .contains { message.hasSuffix($0) }
+        ["etcdserver: invalid auth token", Self.oldRevision, "etcdserver: user name is empty"].contains { message.hasSuffix($0) }
     }
 
     /// Whether a member may mean the token when it denies a watch: until 3.5.5 it gave no other reason.
