@@ -1,5 +1,6 @@
 """`etcd gateway` and `etcd grpc-proxy`: ours in front of members of ours and of Go's, and Go's proxy beside it."""
 
+import collections
 import json
 import os
 import random
@@ -416,11 +417,20 @@ def test_leasing_reads_need_no_member(tmp_path, behind, namespace):
 
 @pytest.mark.parametrize("kinds", [("ours", "ours"), ("ours", "go")])
 def test_leasing_reads_are_never_old(tmp_path, behind, kinds):
-    """Through two proxies that share a prefix, ours and Go's: whoever reads sees every write that was acknowledged before."""
+    """Through two proxies that share a prefix, ours and Go's: who reads through ours sees every write acknowledged before.
+
+    What Go's proxy reads is not judged: it may answer from memory without owning the key, also beside another of Go's and
+    over Go's member (3.5.1 and 3.7.1: some hundred old reads in one run of ten). Of two reads at once the first makes
+    the leasing key, and the second finds it there. If another proxy's REVOKE comes in between, the first read's watch gives
+    the key up; the second's begins after the REVOKE and waits for one that never comes.
+    """
     go = harness.go_program("etcd")
     proxies = [Proxy(tmp_path, "grpc-proxy", behind.endpoint, "--experimental-leasing-prefix", "lease/", name=f"{kind}{place}",
                      program=go if kind == "go" else None) for place, kind in enumerate(kinds)]
     keys, acknowledged, old, ended = [b"a", b"b", b"c"], {}, [], threading.Event()
+
+    def revision(answer):
+        return dict(fields(dict(fields(answer))[1])).get(3, 0)
 
     def write(seed):
         generator = random.Random(seed)
@@ -431,26 +441,32 @@ def test_leasing_reads_are_never_old(tmp_path, behind, kinds):
                 channel = generator.choice([one, two])
                 value = b"%d" % count
                 if generator.random() < 0.3:
-                    unary(channel, KV + "Txn", field(2, field(2, field(1, key) + field(2, value))), timeout=20)
+                    answer = unary(channel, KV + "Txn", field(2, field(2, field(1, key) + field(2, value))), timeout=20)
                 else:
-                    unary(channel, KV + "Put", field(1, key) + field(2, value), timeout=20)
+                    answer = unary(channel, KV + "Put", field(1, key) + field(2, value), timeout=20)
                 acknowledged[key] = count
+                revisions.append(revision(answer))
                 ended.wait(generator.choice([0, 0.01, 0.3, 2.2]))
 
     def read(seed):
-        generator, count = random.Random(seed), 0
+        generator = random.Random(seed)
         with grpc.insecure_channel(proxies[0].endpoint) as one, grpc.insecure_channel(proxies[1].endpoint) as two:
             while not ended.is_set():
                 key = generator.choice(keys)
-                before = acknowledged.get(key, 0)
-                answer = fields(unary(generator.choice([one, two]), KV + "Range", field(1, key), timeout=20))
-                pairs = [dict(fields(pair)) for tag, pair in answer if tag == 2]
+                # Now and then through Go's, for it to own keys, too; it would own most if it were read as often.
+                place = int(generator.random() < (0.5 if kinds[1] == "ours" else 0.03))
+                before, newest = acknowledged.get(key, 0), max(revisions)
+                answer = unary([one, two][place], KV + "Range", field(1, key), timeout=20)
+                pairs = [dict(fields(pair)) for tag, pair in fields(answer) if tag == 2]
+                if kinds[place] != "ours":
+                    continue
                 if before and (not pairs or int(pairs[0][5]) < before):
                     old.append((key, before, pairs))
-                count += 1
-        reads.append(count)
+                # A member would have answered with a revision that is not lower than one already known.
+                reads.append((key, revision(answer) < newest))
+        done.append(seed)
 
-    reads = []
+    revisions, reads, done = [0], [], []
     with proxies[0], proxies[1]:
         threads = [threading.Thread(target=write, args=(seed,)) for seed in range(3)]
         threads += [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
@@ -460,13 +476,39 @@ def test_leasing_reads_are_never_old(tmp_path, behind, kinds):
         ended.set()
         for thread in threads:
             thread.join(30)
-        assert not old and len(reads) == 4
-        # Most of it came from memory.
-        assert sum(reads) > 500
-        asked = member_metric(behind, "grpc_server_handled_total", 'grpc_method="Range"')
-        asked += member_metric(behind, "grpc_server_handled_total", 'grpc_method="Txn"')
-        assert asked < sum(reads), (asked, sum(reads))
+        assert not old and len(done) == 4
+        assert sum(from_memory for _, from_memory in reads) > 20, collections.Counter(reads)
         assert all(acknowledged[key] > 3 for key in keys)
+
+
+@pytest.mark.parametrize("kind", ["ours", "go"])
+def test_an_owner_of_a_leasing_key_is_asked_again(tmp_path, kind):
+    """Whose REVOKE was overlooked before, as Go's proxies may do: a writer writes its own, and ours again if that is, too."""
+    go = harness.go_program("etcd") if kind == "go" else None
+    flags = ["--experimental-leasing-prefix", "lease/"]
+    with harness.Member(tmp_path / "member") as member, Proxy(tmp_path, "grpc-proxy", member.endpoint, *flags, program=go) as proxy:
+        # An owner, whom somebody has asked in vain.
+        lease = harness.etcdctl(member, "lease", "grant", "100").stdout.split()[1]
+        harness.etcdctl(member, "put", "lease/k", "REVOKE", f"--lease={lease}")
+        with grpc.insecure_channel(member.endpoint) as direct, grpc.insecure_channel(proxy.endpoint) as channel:
+            watch = Watch(direct)
+            watch.create(b"lease/k")
+            watch.wait(lambda watch: watch.messages)
+            put = channel.unary_unary(KV + "Put").future(field(1, b"k") + field(2, b"1"), timeout=60)
+
+            def asked():
+                events = [dict(fields(event)) for message in watch.messages for tag, event in fields(message) if tag == 11]
+                pairs = [dict(fields(event[2])) for event in events]
+                assert all(pair[5] == b"REVOKE" and pair[6] == int(lease, 16) for pair in pairs), events
+                return len(pairs)
+
+            for times in (1, 2, 3) if kind == "ours" else (1,):
+                wait_for(lambda: asked() >= times)
+            assert not put.done() and value_of(member.endpoint, b"k") is None
+            harness.etcdctl(member, "del", "lease/k")
+            put.result(timeout=30)
+            watch.close()
+            assert value_of(member.endpoint, b"k") == b"1"
 
 
 @pytest.mark.parametrize("namespace", [(), ("--namespace", "n/")])

@@ -42,6 +42,8 @@ public final class LeasingKV: KV {
     private static let revocation = Data("REVOKE".utf8)
     /// How long a key that was taken away is not taken back.
     private static let respite = Duration.seconds(2)
+    /// How long an owner has time to give a key up before it is asked again.
+    private static let patience = Duration.seconds(2)
     /// As many such keys are remembered before the old ones are looked for.
     private static let lostMax = 1024
     /// After a session could not be started.
@@ -394,15 +396,35 @@ public final class LeasingKV: KV {
             // Read again since, or made by an attempt whose answer was lost: nobody else gives it up.
             return await release(key(of: leasing.key), leasing.createRevision)
         }
-        if leasing.value != Self.revocation {
-            var request = PutRequest(Array(leasing.key), Array(Self.revocation))
-            request.keepsLease = true
-            let transaction = Transaction().when(
-                .createRevision(of: Array(leasing.key), equals: leasing.createRevision)
-            ).then(.put(request))
-            guard try await client.commit(transaction, isRepeatable: true).succeeded else { return }
+        // Also where somebody did so before: an owner that had just taken the key may have overlooked that.
+        var request = PutRequest(Array(leasing.key), Array(Self.revocation))
+        request.keepsLease = true
+        let transaction = Transaction().when(
+            .createRevision(of: Array(leasing.key), equals: leasing.createRevision)
+        ).then(.put(request))
+        guard try await client.commit(transaction, isRepeatable: true).succeeded else { return }
+        try await waitForDeletion(of: Array(leasing.key), from: revision + 1)
+    }
+
+    /// Returns after a while, too: an owner that does not listen is then asked again.
+    private func waitForDeletion(of leasing: [UInt8], from revision: Int64) async throws(ClientError) {
+        let failure = await withTaskGroup(of: ClientError?.self) { [client] group in
+            group.addTask {
+                do throws(ClientError) {
+                    try await client.waitForDeletion(of: leasing, from: revision)
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(for: Self.patience)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
         }
-        try await client.waitForDeletion(of: Array(leasing.key), from: revision + 1)
+        if let failure { throw failure }
     }
 }
 
