@@ -209,7 +209,9 @@ enum Settings {
 
     /// The limits that every client of this command has.
     static func limits(_ configuration: inout ClientConfiguration, _ call: Invocation) {
-        configuration.dialTimeout = duration("dial-timeout", call)
+        // Zero is no limit to others, whose attempts at the next member do not wait for it; here it would keep from that.
+        let dialTimeout = duration("dial-timeout", call)
+        if dialTimeout > .zero { configuration.dialTimeout = dialTimeout }
         configuration.keepaliveTime = max(duration("keepalive-time", call), keepaliveTimeMin)
         configuration.keepaliveTimeout = duration("keepalive-timeout", call)
         let requestBytes = int("max-request-bytes", call), responseBytes = int("max-recv-bytes", call)

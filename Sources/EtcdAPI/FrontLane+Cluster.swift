@@ -46,21 +46,34 @@ extension FrontLane {
                 if field.number == 1 { service = try reader.string(field) } else { try reader.skip(field) }
             }
         }
-        let serving: Bytes = [0x08, 0x01]
         switch rpc {
         case .healthCheck:
             if !service.isEmpty { throw EtcdError(code: .notFound, message: "unknown service") }
-            sink.succeed(serving)
+            sink.succeed(servingStatus)
         case .healthWatch:
-            // The status does not change while the member serves; the stream stays open until it stops.
-            sink.send(service.isEmpty ? serving : [0x08, 0x03])
+            // The stream stays open until the member stops.
+            guard service.isEmpty else { return sink.send([0x08, 0x03]) }
+            sink.send(servingStatus)
+            if settings.stopsServingOnDefragmentation { healthWatchers.append(sink) }
         default:
             var entry = WireWriter()
-            entry.explicit(2, serving)
+            entry.explicit(2, servingStatus)
             var writer = WireWriter()
             writer.explicit(1, entry.bytes)
             sink.succeed(writer.bytes)
         }
+    }
+
+    /// SERVING or NOT_SERVING, as a message of the health service.
+    private var servingStatus: Bytes {
+        let isServing = defragmentations.isEmpty || !settings.stopsServingOnDefragmentation
+        return [0x08, isServing ? 0x01 : 0x02]
+    }
+
+    /// To be called when a defragmentation has begun or ended.
+    func tellHealthWatchers() {
+        healthWatchers.removeAll { !$0.isOpen }
+        for sink in healthWatchers { sink.send(servingStatus) }
     }
 }
 

@@ -134,7 +134,7 @@ extension FrontLane {
         if lead == settings.memberID {
             return ensureLeadership { [self] leads in
                 // What is committed and not applied yet may be the grant.
-                guard leads, member.appliedIndex >= member.raftStatus.commit else { return retry(again) }
+                guard leads, mayRenew(id) else { return retry(again) }
                 renewAsLeader(id) { [self] outcome in
                     switch outcome {
                     case .success(let ttl): finish(.success(ttl))

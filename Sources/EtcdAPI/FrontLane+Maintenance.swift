@@ -30,6 +30,7 @@ extension FrontLane {
             let token = nextTaskToken()
             defragmentations[token] = sink
             outbox.defragmentations.append(token)
+            if defragmentations.count == 1 { tellHealthWatchers() }
         case .moveLeader: try moveLeader(request, metadata, sink)
         case .downgrade: try downgrade(request, metadata, sink)
         default: throw .unknownMethod

@@ -49,7 +49,7 @@ extension FrontLane {
     func renewAtOnce(_ id: LeaseID) -> Int64? {
         guard isLeadershipFresh else { return nil }
         let status = member.raftStatus
-        guard status.lead == settings.memberID, status.role == .leader, member.appliedIndex >= status.commit else { return nil }
+        guard status.lead == settings.memberID, status.role == .leader, mayRenew(id) else { return nil }
         do throws(LeaseError) {
             let renewal = try member.renewLease(id)
             guard !renewal.hasCheckpoint else { return nil }
@@ -58,6 +58,11 @@ extension FrontLane {
         } catch {
             return nil
         }
+    }
+
+    /// Whether enough is applied to judge a renewal; of a lease that is not known the grant may be on its way.
+    func mayRenew(_ id: LeaseID) -> Bool {
+        member.appliedIndex >= member.raftStatus.commit || (settings.renewsBeforeApplied && member.lessor.contains(id))
     }
 
     /// The renewal by the leader itself. Where the others were told that less is left they are told otherwise first: what a

@@ -117,6 +117,12 @@ package struct FrontSettings: Sendable {
     package var startMilliseconds: UInt64
     /// `--strict-reconfig-check`: changes of the membership must leave a quorum that is there.
     package var checksReconfiguration: Bool
+    /// `FastLeaseKeepAlive`: a lease that is known is renewed even while something committed is not applied yet.
+    package var renewsBeforeApplied = true
+    /// `PriorityRequest`: leases may still be revoked when twice as much waits to be applied as other writes are refused at.
+    package var prefersRevocations = false
+    /// `StopGRPCServiceOnDefrag`: while the file is defragmented, clients that watch the health service are sent elsewhere.
+    package var stopsServingOnDefragmentation = false
     /// Reads that take longer are told of one by one.
     package var slowReadNanoseconds = UInt64.max
     /// Requests that take longer, from their arrival to the answer, are told of with their steps.
@@ -243,6 +249,8 @@ package final class FrontLane {
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
     var defragmentations: [UInt64: any ReplySink] = [:]
     package var compactionHashes = CompactionHashes()
+    /// Streams that are told when this member serves and when not.
+    var healthWatchers: [any ReplySink] = []
     var parkedCalls: [ParkedCall] = []
     /// Calls whose signed token is being judged, in order of arrival.
     var callsByToken: [String: [(sink: any ReplySink, run: () -> Void)]] = [:]
@@ -375,7 +383,9 @@ package final class FrontLane {
         if isStopped { return abandon(sink, .stopped) }
         let status = member.raftStatus
         if metadata.requiresLeader, status.lead == 0 { return abandon(sink, .noLeader) }
-        if status.commit > member.appliedIndex + Self.applyGapMax { return abandon(sink, .requestTooManyRequests) }
+        let isPreferred = kind == .leaseRevoke && settings.prefersRevocations
+        let gapMax = isPreferred ? 2 * Self.applyGapMax : Self.applyGapMax
+        if status.commit > member.appliedIndex + gapMax { return abandon(sink, .requestTooManyRequests) }
         nextRequest &+= 1
         let id = nextRequest
         var header = RequestHeader(id: id)
@@ -636,6 +646,7 @@ package final class FrontLane {
 
     package func defragmented(_ token: UInt64, _ error: EtcdError?) {
         guard let sink = defragmentations.removeValue(forKey: token) else { return }
+        if defragmentations.isEmpty { tellHealthWatchers() }
         if let error { sink.finish(error) } else { sink.succeed(Bytes()) }
     }
 }

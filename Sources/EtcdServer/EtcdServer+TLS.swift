@@ -36,6 +36,9 @@ extension EtcdServer {
                 description: "KeyFile and CertFile must both be present[key: \(tls.keyFile), cert: \(tls.certFile)]")
         }
         guard !tls.certFile.isEmpty else {
+            if port == "client", configuration.listen.metricsURLs.contains(where: \.isTLS) {
+                throw ServerStartError(description: "client TLS key/cert (\(flags)) must be provided for metrics secure url")
+            }
             for url in urls + others where url.isTLS {
                 throw ServerStartError(
                     description: "TLS key/cert (\(flags)) must be provided for \(port) url \(url) with HTTPS scheme")

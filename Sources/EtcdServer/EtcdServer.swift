@@ -44,6 +44,8 @@ package final class EtcdServer {
     var listeners: [any Channel] = []
     private var peerListeners: [any Channel] = []
     private let whenRemoved: @Sendable () -> Void
+    /// Where connections to other members come from; nil for what the system chooses.
+    private var peerAddress: SocketAddress?
     private var exporter: TraceExporter?
     /// How long a collector may take with what is left when the member stops.
     private static let lastSpansTimeout: Duration = .seconds(2)
@@ -76,11 +78,13 @@ package final class EtcdServer {
         let exporter = try traceExporter()
         self.exporter = exporter
         if configuration.monitoring.enablePprof { logger.info("pprof is enabled", [.string("path", ProfilePages.path)]) }
+        let localAddress = configuration.inferLocalAddress(logger)
         logger.info(
             "starting an etcd server",
             configuration.startFields(
                 build: .init(gitSHA: "Not provided", processors: ProcessInfo.processInfo.activeProcessorCount),
-                memberInitialized: isInitialized))
+                memberInitialized: isInitialized, localAddress: localAddress))
+        peerAddress = try? SocketAddress(ipAddress: localAddress, port: 0)
 
         let authenticator: Authenticator
         do {
@@ -92,6 +96,7 @@ package final class EtcdServer {
         settings.hashPassword = { password, salt in authenticator.hash(password, salt: salt) }
         let ready = DispatchSemaphore(value: 0)
         let (configuration, logger, loop, whenRemoved, chosen) = (configuration, logger, loop, whenRemoved, settings)
+        let peerAddress = peerAddress
         let tls = try clientTLSSettings().map { settings in
             try loop.submit { NIOLoopBound(try ServerTLS(settings), eventLoop: loop) }.wait()
         }
@@ -101,7 +106,7 @@ package final class EtcdServer {
             member.whenRemoved = whenRemoved
             member.exporter = exporter
             member.start()
-            member.startPeers(tls: peerTLS?.value, remotes: chosen.existingCluster?.members ?? [])
+            member.startPeers(tls: peerTLS?.value, from: peerAddress, remotes: chosen.existingCluster?.members ?? [])
             door.value.transport = member.transport
             return NIOLoopBound(member, eventLoop: loop)
         }.wait()
@@ -240,8 +245,10 @@ package final class EtcdServer {
         let loop = loop
         var configuration = configuration
         try findMembers(&configuration)
+        let peerAddress = peerAddress
         let client = try loop.submit {
-            NIOLoopBound(PeerHTTPClient(eventLoop: loop, tls: tls?.value), eventLoop: loop)
+            let dialling = Dialling(tls: tls?.value, localAddress: peerAddress)
+            return NIOLoopBound(PeerHTTPClient(eventLoop: loop, dialling: dialling), eventLoop: loop)
         }.wait()
         defer { _ = try? loop.submit { client.value.stop() }.wait() }
         let lookup = ClusterLookup(client, loop, logger)
@@ -314,10 +321,8 @@ package final class EtcdServer {
         return try loop.submit {
             let connecting = try ClientTLS(settings)
             let tls = PeerTLS(client: { host in [try connecting.handler(host: host)] }, server: { _ in })
-            return NIOLoopBound(
-                PeerHTTPClient(eventLoop: loop, dialTimeout: dialTimeout, tls: tls, keepAlive: keepAlive),
-                eventLoop: loop
-            )
+            let dialling = Dialling(timeout: dialTimeout, tls: tls, keepAlive: keepAlive)
+            return NIOLoopBound(PeerHTTPClient(eventLoop: loop, dialling: dialling), eventLoop: loop)
         }.wait()
     }
 

@@ -32,7 +32,8 @@ extension MemberLoop {
     var requestTimeout: TimeAmount { TimeAmount(configuration.raft.requestTimeout) }
 
     /// Before the first turn: members are added as the log and the file name them.
-    func startPeers(tls: PeerTLS?, remotes: [Member]) {
+    /// - Parameter address: where connections come from; nil for what the system chooses.
+    func startPeers(tls: PeerTLS?, from address: SocketAddress?, remotes: [Member]) {
         let pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
         let link = PeerLink(self, pool: pool)
@@ -41,6 +42,7 @@ extension MemberLoop {
         settings.readTimeout = TimeAmount(configuration.raft.peerReadTimeout)
         settings.writeTimeout = TimeAmount(configuration.raft.peerWriteTimeout)
         settings.dialTimeout = .seconds(1) + .milliseconds(Int64(configuration.raft.electionMilliseconds))
+        settings.localAddress = address
         let transport = PeerTransport(settings, eventLoop: eventLoop, tls: tls, delegate: link)
         peerSide = PeerSide(
             transport: transport, link: link, desk: PeerDesk(self), errands: LeaderErrands(self),

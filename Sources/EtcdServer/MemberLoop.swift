@@ -185,6 +185,9 @@ final class MemberLoop {
             checksReconfiguration: configuration.cluster.strictReconfigCheck)
         settings.slowReadNanoseconds = UInt64(max(0, requests.warningApplyDuration.nanoseconds))
         settings.tracedNanoseconds = RequestTrace.threshold
+        settings.renewsBeforeApplied = configuration.featureGates.isEnabled(.fastLeaseKeepAlive)
+        settings.prefersRevocations = configuration.featureGates.isEnabled(.priorityRequest)
+        settings.stopsServingOnDefragmentation = configuration.featureGates.isEnabled(.stopGRPCServiceOnDefrag)
         lane = FrontLane(settings, member: self)
         lane.wake = { [unowned self] in scheduleTurn() }
         lane.clock = Self.now

@@ -359,7 +359,7 @@ private struct HealthChecks {
             next(member.membership.isLocalLearner ? "not supported for learner" : nil)
         default:
             lane.probe(isSerializable: name == "serializable_read") { outcome in
-                if case .failure(let error) = outcome { next("range error: \(error.message)") } else { next(nil) }
+                if case .failure(let error) = outcome { next(error.message) } else { next(nil) }
             }
         }
     }

@@ -18,7 +18,8 @@ package final class PeerTransport {
     package let eventLoop: any EventLoop
     /// For requests of the member's own; with the transport's TLS.
     package let client: PeerHTTPClient
-    let tls: PeerTLS?
+    private let tls: PeerTLS?
+    let dialling: Dialling
     /// Nil once stopped.
     private(set) var delegate: (any PeerTransportDelegate)?
     private var peers: [MemberID: Peer] = [:]
@@ -39,7 +40,8 @@ package final class PeerTransport {
         self.eventLoop = eventLoop
         self.tls = tls
         self.delegate = delegate
-        client = PeerHTTPClient(eventLoop: eventLoop, dialTimeout: settings.dialTimeout, tls: tls)
+        dialling = Dialling(timeout: settings.dialTimeout, tls: tls, localAddress: settings.localAddress)
+        client = PeerHTTPClient(eventLoop: eventLoop, dialling: dialling)
     }
 
     /// Ends all connections. The listeners are their owner's.

@@ -12,6 +12,8 @@ package struct PeerTransportSettings: Sendable {
     package var peerURLs: [String]
     /// Until a connection stands.
     package var dialTimeout: TimeAmount = .seconds(5)
+    /// Where connections to peers come from; nil for what the system chooses.
+    package var localAddress: SocketAddress?
     /// `--raft-read-timeout`: a stream on which nothing has come for so long is given up.
     package var readTimeout: TimeAmount = .seconds(5)
     /// `--raft-write-timeout`: so is one that has taken nothing.

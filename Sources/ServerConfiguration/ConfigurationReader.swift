@@ -9,16 +9,13 @@ extension ServerConfiguration {
     ///   - environment: variables by name.
     ///   - readFile: the content of a file; an error's description is shown as it is.
     ///   - defaultHost: the machine's address for others, asked once the settings are known.
-    ///   - refusals: what is not built; tests of settings for features to come pass fewer.
     package static func parse(
         arguments: [String],
         environment: [String: String],
         readFile: (String) throws -> [UInt8],
-        defaultHost: () -> DefaultHost = { .unknown },
-        refusals: [BuiltFeatures.Refusal] = BuiltFeatures.refusals
+        defaultHost: () -> DefaultHost = { .unknown }
     ) -> ConfigurationOutcome {
         var reader = ConfigurationReader(arguments: arguments, environment: environment)
-        reader.refusals = refusals
         do throws(ConfigurationReader.Stop) {
             return try reader.read(readFile: readFile, defaultHost: defaultHost)
         } catch {
@@ -36,8 +33,6 @@ package enum DefaultHost: Sendable, Equatable {
 }
 
 struct ConfigurationReader {
-    var refusals = BuiltFeatures.refusals
-
     enum Stop: Error {
         case version
         case help
@@ -71,9 +66,6 @@ struct ConfigurationReader {
         readFile: (String) throws -> [UInt8],
         defaultHost: () -> DefaultHost
     ) throws(Stop) -> ConfigurationOutcome {
-        if arguments.count > 1, ["gateway", "grpc-proxy"].contains(arguments[1]) {
-            throw .plain("etcd \(arguments[1]): \(BuiltFeatures.notBuiltYet)")
-        }
         let flags = try readFlags()
         if let operand = flags.operands.first {
             throw .rejected(ConfigurationError("\(goQuoted(operand)) is not a valid flag"))
@@ -94,7 +86,6 @@ struct ConfigurationReader {
         for name in FlagTable.deprecated.keys.sorted() where configuration.explicitlySet.contains(name) {
             log(.warn, FlagTable.deprecated[name] ?? "")
         }
-        if let refusal = BuiltFeatures.refusal(of: configuration, refusals) { throw .rejected(ConfigurationError(refusal)) }
 
         logRunning()
         deriveAddresses(defaultHost: defaultHost(), defaultInitialCluster: defaultInitialCluster)

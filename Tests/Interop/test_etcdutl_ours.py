@@ -162,6 +162,7 @@ def test_errors_of_later_versions(work):
         ("migrate --data-dir go", 1, 'Error: required flag(s) "target-version" not set'),
         ("migrate", 1, 'Error: required flag(s) "data-dir", "target-version" not set'),
         ("migrate --data-dir go --target-version 3", 128, 'Error: wrong target version format, expected "X.Y", got "3"'),
+        ("migrate --data-dir go --target-version 3.a", 128, 'Error: failed to parse target version: strconv.ParseInt: parsing "a": invalid syntax'),
         ("migrate --data-dir go --target-version 3.4", 128, 'Error: target version "3.4" not supported. Minimal "3.5"'),
         ("migrate --data-dir n --target-version 3.6", 1, "Error: stat n/member/snap/db: no such file or directory"),
         ("bbolt check n", 1, 'Error: source database file "n" doesn\'t exist'),

@@ -149,6 +149,22 @@ def test_deadline_and_cancellation(channel):
     put(channel, b"after", b"cancel")
 
 
+@pytest.mark.parametrize("kind", ["ours", "go"])
+def test_defragmentation_shows_where_that_is_asked_for(tmp_path, kind):
+    """Clients that watch the health service go elsewhere meanwhile."""
+    program = harness.go_program("etcd") if kind == "go" else None
+    if harness.go_version(kind) < (3, 6):
+        pytest.skip("a gate since 3.6")
+    with harness.Member(tmp_path / "data", program=program, extra=["--feature-gates", "StopGRPCServiceOnDefrag=true"]) as member:
+        member.put("a", "1")
+        with grpc.insecure_channel(member.endpoint) as channel:
+            statuses = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
+            assert next(statuses) == b"\x08\x01"
+            unary(channel, "/etcdserverpb.Maintenance/Defragment")
+            assert [next(statuses), next(statuses)] == [b"\x08\x02", b"\x08\x01"]
+            assert unary(channel, "/grpc.health.v1.Health/Check") == b"\x08\x01"
+
+
 def test_health_and_reflection(channel):
     assert unary(channel, "/grpc.health.v1.Health/Check") == b"\x08\x01"
     assert refused(lambda: unary(channel, "/grpc.health.v1.Health/Check", field(1, b"x")))[0] == grpc.StatusCode.NOT_FOUND

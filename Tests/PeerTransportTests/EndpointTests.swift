@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import RaftWire
+import Synchronization
 import Testing
 
 @testable import PeerTransport
@@ -25,6 +26,28 @@ struct EndpointTests {
             let url = try #require(PeerURL(member.value.url))
             return member.value.transport.client.request(method, url, path: path, headers: headers, body: body, timeout: .seconds(5))
         }
+    }
+
+    @Test("connections come from where the settings say")
+    func localAddress() async throws {
+        let callers = Mutex<[String?]>([])
+        let listener = try await ServerBootstrap(group: loop.loop).childChannelInitializer { channel in
+            callers.withLock { $0.append(channel.remoteAddress?.ipAddress) }
+            return channel.close()
+        }.bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(listener.localAddress?.port)
+        for from in [nil, "127.0.0.9"] {
+            let answer = try await loop.wait { eventLoop in
+                let address = try from.map { try SocketAddress(ipAddress: $0, port: 0) }
+                let client = PeerHTTPClient(eventLoop: eventLoop, dialling: Dialling(localAddress: address))
+                let url = try #require(PeerURL("http://127.0.0.1:\(port)"))
+                return client.request("GET", url, path: "/", timeout: .seconds(5)).map { _ in true }
+                    .flatMapErrorThrowing { _ in false }
+            }
+            #expect(!answer)
+        }
+        try await listener.close()
+        #expect(callers.withLock { $0 } == ["127.0.0.1", "127.0.0.9"])
     }
 
     @Test("streams are refused in order: method, version, cluster, path, sender, removal, knowledge, receiver")

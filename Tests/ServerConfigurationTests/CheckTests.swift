@@ -100,16 +100,7 @@ import Testing
         #expect(failure.logLines.last?.message == "advertise client URLs are not set")
     }
 
-    @Test(arguments: [
-        (["--feature-gates", "PriorityRequest=true"], "--feature-gates (one of those that are not built)"),
-    ])
-    func whatIsNotBuiltIsRefused(arguments: [String], subject: String) throws {
-        let failure = try fail(arguments)
-        #expect(failure.message == "\(subject): not built yet in this version of etcd in Swift")
-        #expect(failure.exitCode == 1)
-    }
-
-    @Test func unbuiltFlagsAtTheirDefaultsAreFine() throws {
+    @Test func flagsAtTheirDefaultsAreFine() throws {
         _ = try run([
             "--cert-file", "", "--auto-tls=false", "--auth-token", "simple", "--initial-cluster-state", "new",
             "--discovery-dial-timeout", "2s", "--tls-min-version", "TLS1.2", "--socket-reuse-port=false",

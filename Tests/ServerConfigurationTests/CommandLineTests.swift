@@ -161,14 +161,6 @@ import Testing
         )
     }
 
-    @Test func otherProgramsInsideEtcdAreRefused() throws {
-        for name in ["gateway", "grpc-proxy"] {
-            let failure = try fail([name, "start"])
-            #expect(failure.exitCode == 1)
-            #expect(failure.standardErrorText == "etcd \(name): not built yet in this version of etcd in Swift\n")
-        }
-    }
-
     @Test func startLinesComeInEtcdsOrder() throws {
         let (configuration, lines) = try run([])
         #expect(

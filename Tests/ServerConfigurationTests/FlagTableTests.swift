@@ -81,22 +81,6 @@ import Testing
         #expect(help.contains("    FastLeaseKeepAlive=true|false (BETA - default=true)\n"))
     }
 
-    @Test func everyRefusalNamesAFlag() {
-        for refusal in BuiltFeatures.refusals {
-            #expect(FlagTable.byName[refusal.flag] != nil, "\(refusal.flag)")
-            #expect(!refusal.isAskedFor(ServerConfiguration()))
-        }
-    }
-
-    @Test(arguments: [
-        "--feature-gates=TxnModeWriteWithSharedBuffer=false",
-    ])
-    func whatHasNoEffectYetIsRefused(argument: String) throws {
-        let sentence = try fail([argument]).message
-        #expect(sentence.hasSuffix("not built yet in this version of etcd in Swift"))
-        #expect(sentence.contains(argument.prefix { $0 != "=" }) && sentence.contains("("), "the flag, and why")
-    }
-
     @Test(arguments: [
         "--enable-pprof", "--warning-apply-duration=1s", "--warning-unary-request-duration=1s", "--memory-mlock", "--compaction-batch-limit=7",
         "--compaction-sleep-interval=1s", "--backend-batch-limit=7", "--backend-batch-interval=1s",
@@ -104,6 +88,7 @@ import Testing
         "--distributed-tracing-instance-id=a", "--distributed-tracing-sampling-rate=1",
         // Without the first of them the others mean nothing, whatever they say.
         "--distributed-tracing-sampling-rate=-1",
+        "--feature-gates=AllAlpha=true,TxnModeWriteWithSharedBuffer=false,FastLeaseKeepAlive=false",
         "--backend-bbolt-freelist-type=array", "--backend-bbolt-freelist-type=map", "--bootstrap-defrag-threshold-megabytes=7",
     ])
     func whatHasAnEffectIsTaken(argument: String) {

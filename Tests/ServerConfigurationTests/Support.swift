@@ -12,8 +12,7 @@ func read(
     _ arguments: [String],
     environment: [String: String] = [:],
     file: String? = nil,
-    defaultHost: DefaultHost = .unknown,
-    refusals: [BuiltFeatures.Refusal] = BuiltFeatures.refusals
+    defaultHost: DefaultHost = .unknown
 ) -> ConfigurationOutcome {
     ServerConfiguration.parse(
         arguments: ["etcd"] + arguments,
@@ -22,19 +21,18 @@ func read(
             guard let file else { throw FileMissing(description: "open \(path): no such file or directory") }
             return Array(file.utf8)
         },
-        defaultHost: { defaultHost },
-        refusals: refusals
+        defaultHost: { defaultHost }
     )
 }
 
-/// The configuration of a start that must succeed, and its lines; settings whose feature is not built count, too.
+/// The configuration of a start that must succeed, and its lines.
 func run(
     _ arguments: [String],
     environment: [String: String] = [:],
     file: String? = nil,
     defaultHost: DefaultHost = .unknown
 ) throws -> (configuration: ServerConfiguration, lines: [ConfigurationLogLine]) {
-    let outcome = read(arguments, environment: environment, file: file, defaultHost: defaultHost, refusals: [])
+    let outcome = read(arguments, environment: environment, file: file, defaultHost: defaultHost)
     guard case .run(let configuration, let lines) = outcome else {
         throw FileMissing(description: "not started: \(outcome)")
     }

@@ -74,28 +74,24 @@ final class Exchange: ChannelInboundHandler {
 
     /// Connects; on the loop.
     static func start(
-        _ url: PeerURL,
-        on loop: any EventLoop,
-        dialTimeout: TimeAmount,
-        tls: PeerTLS?,
-        keepAlive: KeepAlive? = nil,
-        observer: any ExchangeObserver
+        _ url: PeerURL, on loop: any EventLoop, _ dialling: Dialling, observer: any ExchangeObserver
     ) -> Exchange {
         let exchange = Exchange(url, loop, observer)
         // Later, so that even the quickest failure finds the caller with the exchange in hand.
         loop.assumeIsolated().execute {
-            if !exchange.isOver { exchange.connect(dialTimeout, tls, keepAlive) }
+            if !exchange.isOver { exchange.connect(dialling) }
         }
         return exchange
     }
 
-    private func connect(_ dialTimeout: TimeAmount, _ tls: PeerTLS?, _ keepAlive: KeepAlive?) {
+    private func connect(_ dialling: Dialling) {
+        let tls = dialling.tls
         if url.isSecure && tls == nil {
             return fail(PeerRequestError("no TLS is set up for \(url)"))
         }
         let bound = NIOLoopBound((exchange: self, tls: tls), eventLoop: loop)
         var bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(dialTimeout)
+            .connectTimeout(dialling.timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelInitializer { channel in
@@ -109,10 +105,11 @@ final class Exchange: ChannelInboundHandler {
                     try pipeline.addHandler(exchange)
                 }
             }
-        if case .network = url.address, let keepAlive {
-            for (option, value) in keepAlive.options {
+        if case .network = url.address {
+            for (option, value) in dialling.keepAlive?.options ?? [] {
                 bootstrap = bootstrap.channelOption(.tcpOption(option), value: value)
             }
+            if let address = dialling.localAddress { bootstrap = bootstrap.bind(to: address) }
         }
         let connected =
             switch url.address {

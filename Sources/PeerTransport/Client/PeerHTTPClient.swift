@@ -7,9 +7,7 @@ package import NIOHTTP1
 /// Belongs to its event loop, like everything else in this room.
 package final class PeerHTTPClient {
     package let eventLoop: any EventLoop
-    private let dialTimeout: TimeAmount
-    private let tls: PeerTLS?
-    private let keepAlive: KeepAlive?
+    private let dialling: Dialling
     private var calls: [UInt64: Call] = [:]
     private var callsBegun: UInt64 = 0
     private var isStopped = false
@@ -17,17 +15,9 @@ package final class PeerHTTPClient {
     /// What a peer may answer with, in bytes. Lists of members are the longest answers.
     private static let responseBytesMax = 16 << 20
 
-    /// - Parameter keepAlive: how a peer that has fallen silent is found; nil for what the system does.
-    package init(
-        eventLoop: any EventLoop,
-        dialTimeout: TimeAmount = .seconds(5),
-        tls: PeerTLS? = nil,
-        keepAlive: KeepAlive? = nil
-    ) {
+    package init(eventLoop: any EventLoop, dialling: Dialling = Dialling()) {
         self.eventLoop = eventLoop
-        self.dialTimeout = dialTimeout
-        self.tls = tls
-        self.keepAlive = keepAlive
+        self.dialling = dialling
     }
 
     /// On the event loop.
@@ -58,7 +48,7 @@ package final class PeerHTTPClient {
             self?.calls[number] = nil
             done(result)
         }
-        call.start(url, eventLoop, dialTimeout, timeout, tls, keepAlive)
+        call.start(url, eventLoop, dialling, timeout)
     }
 
     /// Ends all requests; no others begin.
@@ -87,23 +77,9 @@ package final class PeerHTTPClient {
             self.bytesMax = bytesMax
         }
 
-        func start(
-            _ url: PeerURL,
-            _ loop: any EventLoop,
-            _ dialTimeout: TimeAmount,
-            _ timeout: TimeAmount,
-            _ tls: PeerTLS?,
-            _ keepAlive: KeepAlive?
-        ) {
+        func start(_ url: PeerURL, _ loop: any EventLoop, _ dialling: Dialling, _ timeout: TimeAmount) {
             timer = loop.assumeIsolated().scheduleTask(in: timeout) { self.finish(.failure(PeerRequestError.timeout)) }
-            exchange = Exchange.start(
-                url,
-                on: loop,
-                dialTimeout: dialTimeout,
-                tls: tls,
-                keepAlive: keepAlive,
-                observer: self
-            )
+            exchange = Exchange.start(url, on: loop, dialling, observer: self)
         }
 
         func finish(_ result: Result<PeerResponse, any Error>) {

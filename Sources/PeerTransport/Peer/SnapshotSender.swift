@@ -40,8 +40,7 @@ final class SnapshotSender: ExchangeObserver {
     func start() {
         log(.info, "sending database snapshot")
         peer.counters.snapshotsBeingSent += 1
-        exchange = Exchange.start(
-            url, on: peer.loop, dialTimeout: peer.settings.dialTimeout, tls: peer.transport.tls, observer: self)
+        exchange = Exchange.start(url, on: peer.loop, peer.transport.dialling, observer: self)
         watch()
     }
 

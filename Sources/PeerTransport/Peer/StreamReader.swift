@@ -72,7 +72,7 @@ final class StreamReader: ExchangeObserver {
         askedAt = .now()
         peer.log(.debug, "dial stream reader", ["address": .text("\(url)\(path)")])
         state = .asking(
-            Exchange.start(url, on: peer.loop, dialTimeout: peer.settings.dialTimeout, tls: peer.transport.tls, observer: self))
+            Exchange.start(url, on: peer.loop, peer.transport.dialling, observer: self))
     }
 
     private var path: String { "/raft/stream/\(kind.pathComponent)/\(hexadecimal(peer.settings.localID))" }

@@ -245,20 +245,21 @@ package struct ConsensusLane: ~Copyable {
     package mutating func entriesApplied(_ index: LogIndex, responses: [Message]) {
         for message in responses { receive(message) }
         applied = max(applied, index)
-        shortenWindow()
+        shortenWindow(atLeast: Self.compactionStep)
     }
 
     /// A snapshot at `metadata.index` is durable: the window may start behind it.
     package mutating func snapshotSaved(_ snapshot: Snapshot) {
         try? raft.storage.createSnapshot(
             index: snapshot.metadata.index, confState: snapshot.metadata.confState, data: snapshot.data)
-        shortenWindow()
+        shortenWindow(atLeast: 1)
     }
 
-    private mutating func shortenWindow() {
+    /// - Parameter entries: fewer are not worth it.
+    private mutating func shortenWindow(atLeast entries: UInt64) {
         guard !keepsLog, applied > catchUpEntries else { return }
         let keepFrom = applied - catchUpEntries
-        guard keepFrom >= raft.storage.firstIndex + Self.compactionStep, let term = term(at: applied) else { return }
+        guard keepFrom >= raft.storage.firstIndex + entries, let term = term(at: applied) else { return }
         // Whoever needs what goes now is offered what is applied. The replica makes the snapshot when raft sends it.
         raft.storage.snapshotOffer = .given(
             Snapshot(metadata: SnapshotMetadata(confState: confState, index: applied, term: term)))

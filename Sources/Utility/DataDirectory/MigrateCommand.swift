@@ -49,6 +49,13 @@ enum MigrateCommand {
             throw badArguments("wrong target version format, expected \"X.Y\", got \(text.quoted)")
         }
         guard let version = SemanticVersion(text + ".0") else {
+            for part in text.split(separator: ".", omittingEmptySubsequences: false) {
+                do throws(NumberError) {
+                    _ = try GoNumber.int(String(part))
+                } catch {
+                    throw badArguments("failed to parse target version: \(error)")
+                }
+            }
             throw badArguments("failed to parse target version: \(text).0 is not in dotted-tri format")
         }
         guard version >= oldest else {
