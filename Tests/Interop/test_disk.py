@@ -10,7 +10,7 @@ import pytest
 import harness
 from harness import b64
 
-CEILING = ["--cluster-version-ceiling", "3.5"]
+CEILING = harness.ceiling()
 
 
 class Writers(harness.Putters):

@@ -18,7 +18,7 @@ from conftest import golden
 
 OURS = os.environ.get("UTL_UNDER_TEST", "")
 pytestmark = pytest.mark.skipif(not OURS, reason="UTL_UNDER_TEST names no etcdutl to test")
-CEILING = ["--cluster-version-ceiling", "3.5"]
+CEILING = harness.ceiling()
 PAGE = 4096
 
 
