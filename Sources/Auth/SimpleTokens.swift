@@ -19,11 +19,11 @@ package struct SimpleTokens: Sendable {
 
     package var count: Int { tokens.count }
 
-    /// The whole token: its letters, and the entry that brought it, so that other members know when they must have heard
-    /// of it.
+    /// The whole token: its letters, and the entry before the one that brought it, so that other members know when they
+    /// must have heard of it.
     package static func token(prefix: String, index: UInt64) -> String { "\(prefix).\(index)" }
 
-    /// The entry that brings the token; nil where the text is no token.
+    /// The entry before the one that brings the token; nil where the text is no token.
     package static func index(of token: String) -> UInt64? {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2, parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
@@ -36,9 +36,20 @@ package struct SimpleTokens: Sendable {
 
     /// Whose token it is; using it makes it last.
     package mutating func user(of token: String, now: Instant) -> String? {
-        guard let known = tokens[token], known.expiry >= now else { return nil }
-        tokens[token] = (known.user, now + lifetime)
+        guard let name = name(of: token), let known = tokens[name], known.expiry >= now else { return nil }
+        tokens[name] = (known.user, now + lifetime)
         return known.user
+    }
+
+    /// Whether somebody has it, or had it not long ago.
+    package func isKnown(_ token: String) -> Bool { name(of: token) != nil }
+
+    /// What it is called here: members of etcd 3.5.0 to 3.5.2 name the very entry that brings it.
+    private func name(of token: String) -> String? {
+        if tokens[token] != nil { return token }
+        guard let index = Self.index(of: token), index > 0, let dot = token.lastIndex(of: ".") else { return nil }
+        let before = Self.token(prefix: String(token[..<dot]), index: index - 1)
+        return tokens[before] == nil ? nil : before
     }
 
     package mutating func invalidate(user: String) {

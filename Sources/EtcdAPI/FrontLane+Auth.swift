@@ -177,11 +177,11 @@ extension FrontLane {
     package func whenTokenIsKnown(_ metadata: CallMetadata, _ sink: any ReplySink, _ body: @escaping () -> Void) {
         guard let token = metadata.token, member.isAuthEnabled else { return body() }
         if member.tokenKind == .signed { return whenJudged(token, sink, body) }
-        guard member.tokenKind == .simple, let index = SimpleTokens.index(of: token), index > member.appliedIndex else {
-            return body()
-        }
+        guard member.tokenKind == .simple, let index = SimpleTokens.index(of: token), index >= member.appliedIndex,
+            !member.isTokenKnown(token)
+        else { return body() }
         if parkedCalls.count >= Self.parkedCallsMax { return sink.finish(.requestTooManyRequests) }
-        parkedCalls.append(ParkedCall(index: index, deadline: now + settings.requestTimeout, sink: sink, run: body))
+        parkedCalls.append(ParkedCall(after: index, deadline: now + settings.requestTimeout, sink: sink, run: body))
     }
 
     /// Calls with tokens that nobody has seen wait for a thread to judge them, those with the same one together.
@@ -211,7 +211,7 @@ extension FrontLane {
         let calls = parkedCalls
         parkedCalls = []
         for call in calls where call.sink.isOpen {
-            if call.index <= applied {
+            if call.after < applied {
                 call.run()
             } else if call.deadline <= now {
                 call.sink.finish(.invalidAuthToken)
@@ -224,7 +224,8 @@ extension FrontLane {
 
 /// A call whose token is not known here yet.
 struct ParkedCall {
-    var index: UInt64
+    /// The entry before the one that brings it.
+    var after: UInt64
     var deadline: Instant
     var sink: any ReplySink
     var run: () -> Void

@@ -44,6 +44,8 @@ package protocol MemberState: AnyObject {
     func renewLease(_ id: LeaseID) throws(LeaseError) -> LeaseRenewal
     var isAuthEnabled: Bool { get }
     var tokenKind: TokenKind { get }
+    /// Whether somebody has that token that is not signed.
+    func isTokenKnown(_ token: String) -> Bool
     /// Whether it is known what a signed token is worth.
     func isTokenJudged(_ token: String) -> Bool
     /// Keeps what a chore has found.

@@ -56,6 +56,8 @@ extension MemberLoop {
         }
     }
 
+    func isTokenKnown(_ token: String) -> Bool { replica.apply.state.tokens.isKnown(token) }
+
     func isRangePermitted(_ user: String, _ range: KeyRange) -> Bool { replica.apply.state.auth.isRangePermitted(user, range) }
 
     func userForPassword(_ name: String) throws(EtcdError) -> User {

@@ -30,7 +30,7 @@ extension StateMachine {
             tokens.removeAll()
         case .authenticate:
             let request = try Etcdserverpb_InternalAuthenticateRequest(decoding: bytes)
-            return try authenticate(request.name, prefix: request.simpleToken, entry.index, now)
+            return try authenticate(request.name, prefix: request.simpleToken, now)
         case .authStatus:
             var writer = WireWriter()
             writer.field(2, auth.isEnabled)
@@ -98,14 +98,16 @@ extension StateMachine {
 
     /// The password was compared by the member that proposed this; every member learns the token.
     private mutating func authenticate(
-        _ name: String, prefix: String, _ index: LogIndex, _ now: Instant
+        _ name: String, prefix: String, _ now: Instant
     ) throws(AuthError) -> Reply {
         guard auth.isEnabled else { throw .notEnabled }
         guard let user = auth.user(name), user.hasNoPassword != true else { throw .failed }
         var writer = WireWriter()
         // Signed tokens need no place in the log: the member that answers makes them.
         if !prefix.isEmpty {
-            let token = SimpleTokens.token(prefix: prefix, index: index)
+            // The entry before this one: what etcd has counted as applied since 3.5.3 while it applies this. All members
+            // must make the same token of it.
+            let token = SimpleTokens.token(prefix: prefix, index: backend.consistentIndex)
             tokens.assign(token, to: name, now: now)
             writer.field(2, token)
         }

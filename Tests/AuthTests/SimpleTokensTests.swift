@@ -13,7 +13,7 @@ struct SimpleTokensTests {
         #expect(tokens.user(of: "t.1", now: at(9)) == "u")
         #expect(tokens.user(of: "t.1", now: at(18)) == "u")
         #expect(tokens.user(of: "t.1", now: at(29)) == nil)
-        #expect(tokens.user(of: "t.2", now: at(0)) == nil)
+        #expect(tokens.user(of: "t.3", now: at(0)) == nil)
     }
 
     @Test("expiring forgets only what is over; no lifetime means etcd's")
@@ -39,6 +39,18 @@ struct SimpleTokensTests {
         #expect(tokens.user(of: "c.3", now: at(1)) == "v")
         tokens.removeAll()
         #expect(tokens.user(of: "c.3", now: at(1)) == nil)
+    }
+
+    @Test("a token that names the entry itself, as of etcd 3.5.0 to 3.5.2, is the same one")
+    func otherName() {
+        var tokens = SimpleTokens()
+        tokens.assign("a.1", to: "u", now: at(0))
+        #expect(tokens.user(of: "a.2", now: at(1)) == "u")
+        #expect(tokens.isKnown("a.1") && tokens.isKnown("a.2"))
+        for text in ["a.0", "a.3", "b.2", "a", "a.", ".2"] {
+            #expect(!tokens.isKnown(text))
+            #expect(tokens.user(of: text, now: at(1)) == nil)
+        }
     }
 
     @Test("the entry's index is read from tokens, and from nothing else")

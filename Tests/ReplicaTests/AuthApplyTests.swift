@@ -86,7 +86,7 @@ struct AuthApplyTests {
         #expect(failure(try member.request(.leaseRevoke, revoke, user: "root", authRevision: 1)) == nil)
     }
 
-    @Test("a login's token bears the index of its entry, and goes with its user")
+    @Test("a login's token bears the index of the entry before its own, and goes with its user")
     func tokens() throws {
         let member = try SimulatedMember(SimulatedDisk(seed: 1))
         var login = Etcdserverpb_InternalAuthenticateRequest()
@@ -96,8 +96,9 @@ struct AuthApplyTests {
         try secured(member)
         let reply = try #require(try member.request(.authenticate, try login.encodedBytes())).get()
         let applied = member.replica?.apply.appliedIndex ?? 0
+        #expect(applied > 1)
         let token = try Etcdserverpb_AuthenticateResponse(decoding: reply.body).token
-        #expect(token == "abcdefghijklmnop.\(applied)")
+        #expect(token == "abcdefghijklmnop.\(applied - 1)")
         let user = member.replica?.apply.state.tokens.user(of: token, now: member.clock)
         #expect(user == "u")
         // Where tokens are signed, the log holds none.

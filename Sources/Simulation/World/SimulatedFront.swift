@@ -69,6 +69,7 @@ final class SimulatedFront: MemberState {
 
     var isAuthEnabled: Bool { false }
     var tokenKind: TokenKind { .none }
+    func isTokenKnown(_ token: String) -> Bool { true }
     func isTokenJudged(_ token: String) -> Bool { true }
     func tokenJudged(_ token: String, _ subject: AuthSubject?, expiry: Double?) {}
     func newTokenPrefix() -> String { "" }
