@@ -249,8 +249,8 @@ package final class FrontLane {
     /// Of requests that wait until clients take answers, or for their turn.
     var heldBytes = 0
     var flushTasks: [UInt64: (ReadTransaction) -> Void] = [:]
+    package internal(set) var compactionHashes = CompactionHashes()
     var defragmentations: [UInt64: any ReplySink] = [:]
-    package var compactionHashes = CompactionHashes()
     /// Streams that are told when this member serves and when not.
     var healthWatchers: [any ReplySink] = []
     var parkedCalls: [ParkedCall] = []

@@ -66,11 +66,21 @@ extension MemberLoop {
     /// Tells the cluster this member's name and client URLs; serving begins when that is applied.
     private func publish(_ now: Instant) {
         monitors.publishedAt = now
-        let urls = configuration.listen.advertiseClientURLs.map(\.description)
         lane.proposeInternally(
             .clusterMemberAttributesSet(
                 ClusterMemberAttributesSetRequest(
-                    memberID: memberID, attributes: MemberAttributes(name: configuration.name, clientURLs: urls))))
+                    memberID: memberID,
+                    attributes: MemberAttributes(name: configuration.name, clientURLs: advertisedClientURLs))))
+    }
+
+    private var advertisedClientURLs: [String] { configuration.listen.advertiseClientURLs.map(\.description) }
+
+    /// What a joining member says of itself is often older than the snapshot that it gets: nobody applies the entry here then,
+    /// and it would be told once more after the request's time.
+    func publishedBySnapshot() {
+        guard let own = membership.member(memberID), own.name == configuration.name, own.clientURLs == advertisedClientURLs
+        else { return }
+        published(own)
     }
 
     // MARK: News of the state machine

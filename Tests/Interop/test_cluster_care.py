@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.request
 
 import pytest
 
@@ -177,6 +178,46 @@ def test_compactions_are_compared(tmp_path):
         cluster.leader().put("key", "last")
         harness.etcdctl(cluster.leader(), "compaction", "7")
         retry(lambda: _alarmed(cluster, number))
+
+
+@pytest.mark.parametrize("kind", ["ours", "go"])
+def test_hash_of_a_compaction(tmp_path, kind):
+    """At the revision of a compaction a member tells the hash of what that left, for as long as it runs: the leader of any make
+    compares it with its own. To clients and on the peer port, whether compactions are checked here or not."""
+    if kind == "go" and harness.go_version() < (3, 5, 30):
+        pytest.skip("keeps none, or others")
+    with harness.Member(tmp_path / "data", program=harness.go_program("etcd") if kind == "go" else None) as member:
+        for number in range(1, 9):
+            member.put(f"k{number % 3}", f"v{number}")
+        member.post("/v3/kv/deleterange", {"key": b64("k1")})
+        member.post("/v3/kv/compaction", {"revision": "6", "physical": True})
+        assert _hashes(member, 6) == (770320016, -1)
+        assert _hashes(member, 7) == (1272422686, 6)
+        member.post("/v3/kv/compaction", {"revision": "9", "physical": True})
+        assert _hashes(member, 9)[1] == 6
+        # Kept, though compacted since.
+        assert _hashes(member, 6) == (770320016, -1)
+        member.stop()
+        member.start()
+        assert _hashes(member, 9)[1] == 9
+        status, body = member.post("/v3/maintenance/hashkv", {"revision": "6"})
+        assert status == 400 and "compacted" in body["message"]
+
+
+def _hashes(member, revision):
+    """As clients and as members are told."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{member.peer}/members/hashkv", data=json.dumps({"revision": revision}).encode(), method="GET")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        raw = response.read()
+    told = json.loads(raw)
+    assert raw == json.dumps(told, separators=(",", ":")).encode()
+    status, body = member.post("/v3/maintenance/hashkv", {"revision": str(revision)})
+    assert status == 200
+    assert (body["hash"], int(body["compact_revision"])) == (told["hash"], told["compact_revision"])
+    # Go has told it since 3.6.
+    assert int(body.get("hash_revision", revision)) == told.get("hash_revision", revision) == revision
+    return told["hash"], told["compact_revision"]
 
 
 def _said(cluster, text):

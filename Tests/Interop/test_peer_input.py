@@ -101,6 +101,10 @@ ROWS = [
     ("leases, too long", "POST", "/leases", {}, b"x" * 70000, 413, None),
     ("leases, far too long", "POST", "/leases", {}, b"x" * (2 << 20), 413, None),
     ("hashes without a question", "GET", "/members/hashkv", {}, b"{", 400, b"error unmarshalling request"),
+    ("hashes at a revision in quotes", "GET", "/members/hashkv", {}, b'{"revision":"1"}', 400, b"error unmarshalling request"),
+    ("hashes at a broken revision", "GET", "/members/hashkv", {}, b'{"revision":1.5}', 400, b"error unmarshalling request"),
+    ("hashes, several questions", "GET", "/members/hashkv", {}, b"[]", 400, b"error unmarshalling request"),
+    ("another cluster's hashes, and no question", "GET", "/members/hashkv", {"X-Etcd-Cluster-ID": "1"}, b"{", 412, b"cluster ID mismatch"),
     ("another cluster's hashes", "GET", "/members/hashkv", {"X-Etcd-Cluster-ID": "1"}, b"{}", 412, b"cluster ID mismatch"),
 ]
 

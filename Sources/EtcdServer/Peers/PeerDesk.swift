@@ -61,7 +61,7 @@ final class PeerDesk {
         member.lane.whenCurrent { [member, clusterHeader] outcome in
             switch outcome {
             case .failure(let error):
-                reply(.text(500, "failed to get linearized downgrade info: \(error.message)", headers: clusterHeader))
+                reply(.text(500, "failed linearized read: \(error.message)", headers: clusterHeader))
             case .success:
                 let text = member.membership.downgrade.isEnabled ? "true" : "false"
                 var headers = clusterHeader
@@ -118,31 +118,37 @@ final class PeerDesk {
 
     private func hash(_ request: PeerRequest, _ reply: PeerReply) {
         guard request.method == "GET" else { return reply(.methodNotAllowed("GET")) }
-        var headers = clusterHeader
-        guard let json = try? JSONValue(parsing: request.body) else {
-            return reply(.text(400, "error unmarshalling request", headers: headers))
-        }
         if let asked = request.headers.first(name: "X-Etcd-Cluster-ID"), asked != hexadecimal(member.clusterID) {
-            return reply(.text(412, "cluster ID mismatch", headers: headers))
+            return reply(.text(412, "cluster ID mismatch"))
         }
+        guard let revision = Self.hashRevision(request.body) else { return reply(.text(400, "error unmarshalling request")) }
         let view = member.view
-        headers.replaceOrAdd(name: "X-Etcd-Cluster-ID", value: hexadecimal(member.clusterID))
-        let revision = Int64(clamping: json["revision"]?.unsigned ?? 0)
         let answer: (Result<HashKVResult, MVCCError>) -> Void = { [self] outcome in
             switch outcome {
             case .success(let hash):
-                reply(
-                    self.json(
-                        .object([
-                            "header": .object(["revision": .signed(view.latestRevision)]),
-                            "hash": .unsigned(UInt64(hash.hash)), "compact_revision": .signed(hash.compactRevision),
-                            "hash_revision": .signed(hash.revision),
-                        ]), headers))
-            case .failure(.compacted): reply(.text(400, "mvcc: required revision has been compacted", headers: headers))
-            case .failure(.futureRevision): reply(.text(400, "mvcc: required revision is a future revision", headers: headers))
-            case .failure(let error): reply(.text(400, EtcdError(error).message, headers: headers))
+                let object = JSONValue.object([
+                    "header": .object(["revision": .signed(view.latestRevision)]),
+                    "hash": .unsigned(UInt64(hash.hash)), "compact_revision": .signed(hash.compactRevision),
+                    "hash_revision": .signed(hash.revision),
+                ])
+                reply(.json(200, Bytes(object.encoded), headers: clusterHeader))
+            case .failure(.compacted): reply(.text(400, "mvcc: required revision has been compacted"))
+            case .failure(.futureRevision): reply(.text(400, "mvcc: required revision is a future revision"))
+            case .failure(let error): reply(.text(400, EtcdError(error).message))
             }
         }
         member.lane.hash(view, at: revision, answer)
+    }
+
+    /// The revision a question names, 0 for the newest; nil where Go's decoder finds no such question.
+    private static func hashRevision(_ body: Bytes) -> Int64? {
+        guard let json = try? JSONValue(parsing: body) else { return nil }
+        guard case .object = json else { return json == .null ? 0 : nil }
+        switch json["revision"] {
+        case nil, .null: return 0
+        case .signed(let revision): return revision
+        case .unsigned(let revision): return Int64(exactly: revision)
+        default: return nil
+        }
     }
 }
