@@ -47,7 +47,8 @@ extension MemberLoop {
         peerSide = PeerSide(
             transport: transport, link: link, desk: PeerDesk(self), errands: LeaderErrands(self),
             versions: VersionMonitor(self), corruption: CorruptionMonitor(self), pool: pool)
-        for member in remotes where member.id != memberID { transport.addRemote(member.id, urls: member.peerURLs) }
+        // A cluster that is joined: its members send at once, long before log or snapshot say who they are.
+        for member in remotes where member.id != memberID { transport.addPeer(member.id, urls: member.peerURLs) }
         addMembersAsPeers()
         lane.isLearner = membership.isLocalLearner
     }
@@ -129,6 +130,7 @@ extension MemberLoop {
         transport?.removeAllPeers()
         addMembersAsPeers()
         lane.isLearner = membership.isLocalLearner
+        publishedBySnapshot()
     }
 
     // MARK: The way out

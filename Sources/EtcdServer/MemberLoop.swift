@@ -471,7 +471,13 @@ final class MemberLoop {
                 ])
         }
         if let index = out.snapshotSaved { logger.info("saved snapshot to disk", [.uint("snapshot-index", index)]) }
-        if out.snapshotInstalled != nil {
+        if let index = out.snapshotInstalled {
+            logger.info(
+                "applied snapshot",
+                [
+                    .uint("current-snapshot-index", index), .uint("current-applied-index", appliedIndex),
+                    .uint("incoming-leader-snapshot-index", index),
+                ])
             lane.watches.storeReplaced()
             membershipReplaced()
         }
