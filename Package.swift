@@ -85,7 +85,7 @@ let targets: [Target] = [
     room("Credentials", ["Base", "Auth", "CCrypt", crypto, cryptoExtras, x509, swiftASN1]),
     room("HTTP2", ["Base", "CNGHTTP2", "CZlib", nioCore]),
     room("PeerTransport", ["Base", "Wire", "RaftWire", "Raft", nioCore, nioPosix, nioHTTP1]),
-    room("TransportSecurity", [nioCore, nioPosix, nioSSL, nioTLS, x509, swiftASN1, crypto]),
+    room("TransportSecurity", ["Base", nioCore, nioPosix, nioSSL, nioTLS, x509, swiftASN1, crypto]),
     room(
         "EtcdAPI",
         ["Base", "Wire", "Tracing", "EtcdWire", "RaftWire", "BBolt", "MVCC", "Lease", "Auth", "Membership", "Raft", "StateMachine", "Replica"]
@@ -104,7 +104,7 @@ let targets: [Target] = [
          "TransportSecurity", "Tracing", "TraceExport", "ServerConfiguration", "ServerLog", nioCore, nioPosix, nioHTTP1]
     ),
     // Layer 4, beside the rooms of the member: it shares nothing with them but the messages
-    room("EtcdClient", ["EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioHTTP2, nioSSL, asyncAlgorithms]),
+    room("EtcdClient", ["Base", "EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioHTTP2, nioSSL, asyncAlgorithms]),
     // Layer 11
     room("CommandLineKit", []),
     room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", "Threads", protobuf, nioCore, nioPosix, nioSSL]),

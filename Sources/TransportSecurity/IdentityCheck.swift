@@ -1,5 +1,6 @@
 // Whom a verified certificate belongs to, and whether that one may come in.
 
+import Base
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -97,7 +98,7 @@ final class IdentityCheck: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A client that closes without TLS's goodbye is no matter.
         if let error = error as? NIOSSLError, case .uncleanShutdown = error { return context.close(promise: nil) }
-        refuse(context, "\(error)")
+        refuse(context, tlsFailureText("\(error)") ?? "\(error)")
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ reason: String) {

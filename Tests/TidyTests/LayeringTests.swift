@@ -51,7 +51,7 @@ struct LayeringTests {
             ["Base", "Wire", "RaftWire", "Raft", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"]
         ),
         "TransportSecurity": (
-            8, ["NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "FoundationEssentials", "Glibc", "Musl"]
+            8, ["Base", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "X509", "SwiftASN1", "Crypto", "FoundationEssentials", "Glibc", "Musl"]
         ),
         "EtcdAPI": (
             8,
@@ -86,7 +86,7 @@ struct LayeringTests {
         "EtcdClient": (
             4,
             [
-                "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOHTTP2", "NIOSSL", "AsyncAlgorithms",
+                "Base", "EtcdWire", "SwiftProtobuf", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "NIOCore", "NIOHTTP2", "NIOSSL", "AsyncAlgorithms",
                 "FoundationEssentials", "Synchronization",
             ]
         ),

@@ -1,5 +1,6 @@
 // What can go wrong with a call: the server's own answers with etcd's texts, and what happened on the way to it.
 
+import Base
 import GRPCCore
 import NIOCore
 
@@ -133,10 +134,7 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
             if text.contains("errno: 111") || text.lowercased().contains("connection refused") {
                 return "connect: connection refused"
             }
-            if text.contains("CERTIFICATE_VERIFY_FAILED") || text.contains("unableToValidateCertificate") {
-                return "authentication handshake failed: tls: failed to verify certificate: \(text)"
-            }
-            return text
+            return tlsFailureText(text).map { "authentication handshake failed: \($0)" } ?? text
         }
         return nil
     }

@@ -136,7 +136,8 @@ final class Exchange: ChannelInboundHandler {
     }
 
     private static func reason(_ error: any Error) -> String {
-        (error as? IOError).map { "connect: \(systemText($0.errnoCode))" } ?? "\(error)"
+        if let error = error as? IOError { return "connect: \(systemText(error.errnoCode))" }
+        return tlsFailureText("\(error)") ?? "\(error)"
     }
 
     /// Over, without a word to the observer.
