@@ -81,6 +81,10 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
             self = .notConnected(to: endpoint, reason: "the connection is closing")
             return
         }
+        if let tooLarge = Self.tooLargeAnswer(error) {
+            self = tooLarge
+            return
+        }
         guard let error = error as? RPCError else {
             self.init(
                 code: error is CancellationError ? .cancelled : .unknown,
@@ -113,11 +117,30 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
     /// How the sentences begin that etcd's members answer with.
     private static let serverPrefixes = ["etcdserver", "auth:", "mvcc:", "lease", "election"]
 
+    /// An answer above the client's limit, in the words of Go's library; nil if it is something else. The library reports
+    /// it somewhere among the causes, with the numbers in a sentence.
+    private static func tooLargeAnswer(_ error: any Error) -> ClientError? {
+        var current: (any Error)? = error
+        while let rpc = current as? RPCError {
+            if rpc.message.contains("maximum payload size") {
+                let numbers = rpc.message.split { !$0.isNumber }
+                guard numbers.count == 2 else { return nil }
+                return ClientError(
+                    code: .resourceExhausted,
+                    message: "grpc: received message larger than max (\(numbers[1]) vs. \(numbers[0]))",
+                    stage: .answered
+                )
+            }
+            current = rpc.cause
+        }
+        return nil
+    }
+
     static func notConnected(to endpoint: Endpoint, reason: String) -> ClientError {
         ClientError(
             code: .unavailable,
             message:
-                "connection error: desc = \"transport: Error while dialing: dial tcp \(endpoint.hostAndPort): \(reason)\"",
+                "connection error: desc = \"transport: Error while dialing: dial \(endpoint.network) \(endpoint.hostAndPort): \(reason)\"",
             stage: .notSent
         )
     }
@@ -134,6 +157,10 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
             if text.contains("errno: 111") || text.lowercased().contains("connection refused") {
                 return "connect: connection refused"
             }
+            if text.contains("errno: 2)") { return "connect: no such file or directory" }
+            if text.contains("errno: 13)") { return "connect: permission denied" }
+            if text.contains("errno: 101)") { return "connect: network is unreachable" }
+            if text.contains("errno: 113)") { return "connect: no route to host" }
             return tlsFailureText(text).map { "authentication handshake failed: \($0)" } ?? text
         }
         return nil

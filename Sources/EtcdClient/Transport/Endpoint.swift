@@ -69,6 +69,12 @@ package struct Endpoint: Sendable, Hashable {
         }
     }
 
+    /// The kind of address, as messages about connections name it.
+    var network: String {
+        if case .socket = address { return "unix" }
+        return "tcp"
+    }
+
     /// What a socket's member is called where a host would be named: the last part of its path, as Go's clients say; nil where
     /// there is a host.
     var authorityOfSocket: String? {

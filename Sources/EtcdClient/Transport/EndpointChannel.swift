@@ -214,7 +214,8 @@ final class EndpointChannel: Sendable {
         options.timeout = timeout
         options.waitForReady = waits
         options.maxResponseMessageBytes = settings.responseBytesMax
-        options.maxRequestMessageBytes = settings.requestBytesMax
+        // The library takes the limit of requests for what it receives. What is sent is measured before it gets there.
+        options.maxRequestMessageBytes = settings.responseBytesMax
         return options
     }
 }
