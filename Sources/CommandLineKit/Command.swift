@@ -64,6 +64,8 @@ package struct Command: Sendable {
     /// Group names in their order, with their headings; for the root.
     package var groups: [(id: String, title: String)] = []
     package var isHidden = false
+    /// Whether its usage line says that there are flags.
+    package var mentionsFlags = true
     /// The words that a shell may offer as the first argument.
     package var choices: [String] = []
     /// Arguments that look like flags are arguments once the first plain one was seen.

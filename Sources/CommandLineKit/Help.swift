@@ -15,9 +15,9 @@ package enum Help {
         let own = (command.flags + command.persistentFlags).filter { !$0.isHidden }
         var text = "Usage:\n"
         if command.run != nil {
-            text += "  \(full)\(command.usage.isEmpty ? "" : " " + command.usage) [flags]\n"
+            text += "  \(full)\(command.usage.isEmpty ? "" : " " + command.usage)\(command.mentionsFlags ? " [flags]" : "")\n"
         }
-        let shown = command.commands.filter { !$0.isHidden }
+        let shown = command.commands.filter { !$0.isHidden }.sorted { $0.name < $1.name }
         if !shown.isEmpty { text += "  \(full) [command]\n" }
         if !command.example.isEmpty { text += "\nExamples:\n\(command.example)\n" }
         if !shown.isEmpty {

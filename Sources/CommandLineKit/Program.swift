@@ -57,13 +57,13 @@ package enum Program {
         }
     }
 
-    /// The path of commands that the words of `help` name.
+    /// The path of commands that the words of `help` name, as far as they name any; nil if already the first doesn't.
     package static func path(_ root: Command, _ words: [String]) -> [Command]? {
         var path = [root]
         for word in words {
-            guard let next = path[path.count - 1].child(word) else { return nil }
+            guard let next = path[path.count - 1].child(word) else { break }
             path.append(next)
         }
-        return path
+        return path.count == 1 && !words.isEmpty ? nil : path
     }
 }

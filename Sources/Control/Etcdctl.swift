@@ -38,17 +38,20 @@ package enum Etcdctl {
             + ConcurrencyCommands.all + AuthCommands.all
             + [MirrorCommand.command, CheckCommand.command, versionCommand, completion, options]
         root.commands.sort { $0.name < $1.name }
-        let tree = root
-        root.commands.append(
-            Command("help", "[command]", "Tells about a command", group: "utility") { call in
-                guard let path = Program.path(tree, call.arguments) else {
-                    Terminal.error("Unknown help topic [\(call.arguments.map { "`\($0)`" }.joined(separator: " "))]\n")
-                    Terminal.error(Help.usage([tree]))
-                    return
-                }
-                Terminal.out(Help.text(path) + footer)
+        var help = Command("help", "[command]", "Tells about a command", group: "utility")
+        let bare = root, silent = help
+        help.run = { call in
+            // The tree that is shown has a help of its own, which is only shown.
+            var tree = bare
+            tree.commands.append(silent)
+            guard let path = Program.path(tree, call.arguments) else {
+                Terminal.error("Unknown help topic [\(call.arguments.map { "`\($0)`" }.joined(separator: " "))]\n")
+                Terminal.error(Help.usage([tree]))
+                return
             }
-        )
+            Terminal.out(Help.text(path) + footer)
+        }
+        root.commands.append(help)
         return root
     }()
 
@@ -80,15 +83,20 @@ package enum Etcdctl {
                 """,
             group: "utility"
         ) { call in
-            guard call.arguments.count == 1 else {
-                throw CommandExit(1, "accepts 1 arg(s), received \(call.arguments.count)")
-            }
-            guard let script = Completion.script(for: call.arguments[0], program: "etcdctl") else {
-                throw CommandExit(1, "invalid argument \(call.arguments[0].quoted) for \"etcdctl completion\"")
+            let words = call.arguments
+            guard words.count == 1, let script = Completion.script(for: words[0], program: "etcdctl") else {
+                Terminal.error(
+                    words.count == 1
+                        ? "Error: invalid argument \(words[0].quoted) for \"etcdctl completion\"\n"
+                        : "Error: accepts 1 arg(s), received \(words.count)\n"
+                )
+                Terminal.error(Help.usage([root, call.command]) + "\n")
+                throw CommandExit(ExitCode.error)
             }
             Terminal.out(script)
         }
         command.choices = Completion.shells
+        command.mentionsFlags = false
         return command
     }()
 

@@ -65,12 +65,8 @@ func require(_ names: [String], _ call: Invocation) throws(CommandExit) {
 }
 
 /// Shows the message and the command's usage.
-private func misuse(_ call: Invocation, _ message: String) -> CommandExit {
-    Terminal.error("Error: \(message)\n")
-    if let path = path(to: call.command, below: [Etcdutl.root], in: call.raw) {
-        Terminal.error(Help.usage(path) + "\n")
-    }
-    return CommandExit(ExitCode.error)
+func misuse(_ call: Invocation, _ message: String) -> CommandExit {
+    Etcdutl.complain(message, path(to: call.command, below: [Etcdutl.root], in: call.raw).map(Help.usage))
 }
 
 /// The commands from the root to `command`, which the words of the call name.

@@ -23,17 +23,20 @@ package enum Etcdutl {
             SnapshotCommands.command, version, WALCommands.command,
         ]
         root.commands.sort { $0.name < $1.name }
-        let tree = root
-        root.commands.append(
-            Command("help", "[command]", "Help about any command") { call in
-                guard let path = Program.path(tree, call.arguments) else {
-                    Terminal.error("Unknown help topic \(call.arguments.map { "`\($0)`" }.joined(separator: " "))\n")
-                    Terminal.error(help([tree]))
-                    return
-                }
-                Terminal.out(help(path))
+        var help = Command("help", "[command]", "Help about any command")
+        let bare = root, silent = help
+        help.run = { call in
+            // The tree that is shown has a help of its own, which is only shown.
+            var tree = bare
+            tree.commands.append(silent)
+            guard let path = Program.path(tree, call.arguments) else {
+                Terminal.error("Unknown help topic [\(call.arguments.map { "`\($0)`" }.joined(separator: " "))]\n")
+                Terminal.error(Etcdutl.help([tree]))
+                return
             }
-        )
+            Terminal.out(Etcdutl.help(path))
+        }
+        root.commands.append(help)
         return root
     }()
 
@@ -42,17 +45,17 @@ package enum Etcdutl {
         Terminal.out("etcdutl version: \(version)\nAPI version: \(version.minorDescription)\n")
     }
 
-    private static let completion = Command(
-        "completion",
-        "[bash|zsh|fish|powershell]",
-        "Generate completion script"
-    ) { call in
-        try exactly(1, call)
-        guard let script = Completion.script(for: call.arguments[0], program: name) else {
-            throw CommandExit(ExitCode.error, "invalid argument \(call.arguments[0].quoted) for \"etcdutl completion\"")
+    private static let completion: Command = {
+        var command = Command("completion", "[bash|zsh|fish|powershell]", "Generate completion script") { call in
+            try exactly(1, call)
+            guard let script = Completion.script(for: call.arguments[0], program: name) else {
+                throw misuse(call, "invalid argument \(call.arguments[0].quoted) for \"etcdutl completion\"")
+            }
+            Terminal.out(script)
         }
-        Terminal.out(script)
-    }
+        command.mentionsFlags = false
+        return command
+    }()
 
     /// As etcdutl shows it: without the commands' descriptions, and the global flags at the root.
     static func help(_ path: [Command]) -> String {
@@ -70,6 +73,18 @@ package enum Etcdutl {
             Terminal.out(help(path))
             return 0
         }
+        if words.first != "__complete", case .failure(let message, let path) = Parser.parse(root, words) {
+            let exit = complain(message, path.map { $0.count == 1 ? help($0) : Help.usage($0) })
+            Terminal.error("Error: \(message)\n")
+            return exit.code
+        }
         return await Program.run(root, words)
+    }
+
+    /// Says what makes no sense in a call, before the usage and after it: the last line tells why the program ended.
+    static func complain(_ message: String, _ usage: String?) -> CommandExit {
+        Terminal.error("Error: \(message)\n")
+        if let usage { Terminal.error(usage + "\n") }
+        return CommandExit(ExitCode.error, message)
     }
 }
