@@ -107,7 +107,7 @@ let targets: [Target] = [
     room("EtcdClient", ["Base", "EtcdWire", protobuf, grpcCore, grpcTransport, nioCore, nioHTTP2, nioSSL, asyncAlgorithms]),
     // Layer 11
     room("CommandLineKit", []),
-    room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", "Threads", protobuf, nioCore, nioPosix, nioSSL]),
+    room("Control", ["CommandLineKit", "EtcdClient", "EtcdWire", "ServerConfiguration", "ServiceLookup", "Threads", protobuf, nioCore, nioPosix, nioSSL]),
     room(
         "Utility",
         ["CommandLineKit", "Base", "Wire", "FileIO", "RaftWire", "EtcdWire", "RaftLog", "BBolt", "Backend", "MVCC", "Membership",

@@ -60,9 +60,9 @@ package enum Terminal {
         }
     }
 
-    /// Asks with the echo off; nil at the end of input.
-    package static func readSecret(_ prompt: String) -> String? {
-        error(prompt)
+    /// Asks with the echo off, on standard output as Go's tools do; empty at the end of input.
+    package static func readSecret(_ prompt: String) -> String {
+        out(prompt)
         var before = termios()
         let hides = isInputTerminal && tcgetattr(0, &before) == 0
         if hides {
@@ -71,12 +71,10 @@ package enum Terminal {
             tcsetattr(0, TCSANOW, &quiet)
         }
         defer {
-            if hides {
-                tcsetattr(0, TCSANOW, &before)
-                error("\n")
-            }
+            if hides { tcsetattr(0, TCSANOW, &before) }
+            out("\n")
         }
-        return readLine()
+        return readLine() ?? ""
     }
 }
 

@@ -153,14 +153,14 @@ enum Settings {
         skipsVerification: Bool,
         serverName: String? = nil
     ) throws(CommandExit) -> TransportSecurity? {
+        if certificate.isEmpty != key.isEmpty {
+            throw badArguments("KeyFile and CertFile must both be present[key: \(key), cert: \(certificate)]")
+        }
         for path in [certificate, key, authority]
         where !path.isEmpty && !FileManager.default.isReadableFile(atPath: path) {
             throw badArguments(
                 "open \(path): \(FileManager.default.fileExists(atPath: path) ? "permission denied" : "no such file or directory")"
             )
-        }
-        if certificate.isEmpty != key.isEmpty {
-            throw badArguments("KeyFile and CertFile must both be present[key: \(key), cert: \(certificate)]")
         }
         if !certificate.isEmpty { try checkPair(certificate, key) }
         guard !certificate.isEmpty || !authority.isEmpty || skipsVerification || !isInsecure else { return nil }
@@ -190,16 +190,20 @@ enum Settings {
 
     // MARK: Credentials
 
-    /// `name`, `name:password`, or a name and a password of its own; asks for what is missing.
-    static func credentials(user: String, password: String, prompt: String) throws(CommandExit)
-        -> ClientConfiguration.Credentials
+    /// `name`, `name:password`, or a name and a password of its own; asks for what is missing. Where the name or the
+    /// password turns out empty, the client says nothing of who it is.
+    static func credentials(user: String, password: String, prompt: String) -> ClientConfiguration.Credentials
     {
-        if !password.isEmpty { return .password(user: user, password: password) }
-        if let colon = user.firstIndex(of: ":") {
-            return .password(user: String(user[..<colon]), password: String(user[user.index(after: colon)...]))
+        var user = user, password = password
+        if password.isEmpty {
+            if let colon = user.firstIndex(of: ":") {
+                password = String(user[user.index(after: colon)...])
+                user = String(user[..<colon])
+            } else {
+                password = Terminal.readSecret(prompt)
+            }
         }
-        guard let asked = Terminal.readSecret(prompt) else { throw CommandExit(ExitCode.error, "EOF") }
-        return .password(user: user, password: asked)
+        return user.isEmpty || password.isEmpty ? .none : .password(user: user, password: password)
     }
 
     // MARK: All of it
@@ -219,7 +223,16 @@ enum Settings {
         if responseBytes > 0 { configuration.responseBytesMax = responseBytes }
     }
 
-    static func configuration(_ call: Invocation) throws(CommandExit) -> ClientConfiguration {
+    /// Who did not answer as it should, in the words of Go's library. The own end of the connection is not known here.
+    private static func peer(_ attempt: ClientConfiguration.FailedAttempt) -> String {
+        guard attempt.isConnected else { return "Peer{Addr: <nil>, LocalAddr: <nil>, AuthInfo: <nil>}" }
+        return "Peer{Addr: '\(attempt.endpoint)', LocalAddr: <nil>, AuthInfo: '\(attempt.isSecure ? "tls" : "insecure")'}"
+    }
+
+    /// - Parameter logger: the name that failed attempts are logged under.
+    static func configuration(_ call: Invocation, logger: String = "etcd-client") throws(CommandExit)
+        -> ClientConfiguration
+    {
         try checkEnvironment(call)
         if isOn("debug", call) {
             for flag in globalFlags.sorted(by: { $0.name < $1.name }) {
@@ -244,7 +257,7 @@ enum Settings {
         if !token.isEmpty {
             configuration.credentials = .token(token)
         } else if !user.isEmpty {
-            configuration.credentials = try credentials(
+            configuration.credentials = credentials(
                 user: user,
                 password: text("password", call),
                 prompt: "Password: "
@@ -252,16 +265,16 @@ enum Settings {
         }
         configuration.requestTimeout = duration("command-timeout", call)
         limits(&configuration, call)
-        let first = configuration.endpoints.first ?? ""
         configuration.onFailedAttempt = { attempt in
             Terminal.error(
                 logLine(
                     "warn",
-                    logger: "etcd-client",
+                    logger: logger,
                     caller: "v3/retry_interceptor.go:68",
                     "retrying of unary invoker failed",
                     [
-                        ("target", jsonText("etcd-endpoints://0x0/\(first)")), ("peer", jsonText(attempt.endpoint)),
+                        ("target", jsonText("etcd-endpoints://0x0/\(attempt.target)")),
+                        ("peer", "\"\(peer(attempt))\""),
                         ("method", jsonText(attempt.method)), ("attempt", "\(attempt.attempt)"),
                         ("error", jsonText(attempt.error.logDescription)),
                     ]

@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import EtcdClient
+import EtcdWire
 import FoundationEssentials
 
 /// Exit codes of etcdctl.
@@ -18,12 +19,21 @@ enum ExitCode {
 func badArguments(_ message: String) -> CommandExit { CommandExit(ExitCode.badArguments, message) }
 
 /// What a failed call comes to.
-func failed(_ error: ClientError, _ code: Int32 = ExitCode.error) -> CommandExit {
-    // Go's client maps a deadline of its own to the context's text.
-    CommandExit(
-        code,
-        error.code == .deadlineExceeded && error.stage == .local ? "context deadline exceeded" : error.message
-    )
+func failed(_ error: ClientError, _ code: Int32 = ExitCode.error) -> CommandExit { CommandExit(code, text(of: error)) }
+
+/// An error in the words of Go's client: its own deadline is the context's, etcd's errors are their sentence, and what the
+/// client has no name for stays the status that came over the wire.
+private func text(of error: ClientError) -> String {
+    if error.code == .deadlineExceeded, error.stage == .local { return "context deadline exceeded" }
+    // Reasons of cancelled watches are written out already.
+    if error.message.hasPrefix("rpc error: ") { return error.message }
+    // What the library itself concludes, that an election is lost, is no status; that a message is too large is one.
+    let isStatus = error.stage == .answered || error.stage == .underWay || error.code == .resourceExhausted
+    guard isStatus, error.code != .aborted else { return error.message }
+    guard let known = EtcdError.known(message: error.message), !EtcdError.unknownToClients.contains(known) else {
+        return error.logDescription
+    }
+    return error.message
 }
 
 /// What a failure of any kind comes to; an exit that was decided stays.
@@ -57,24 +67,40 @@ struct Context: Sendable {
 }
 
 /// A client and the rest, ready.
-/// - Parameter authenticates: whether wrong credentials end the command at once; else the first call shows them.
-func connect(_ call: Invocation, authenticates: Bool = true) async throws(CommandExit) -> Context {
-    let configuration = try Settings.configuration(call)
+/// - Parameters:
+///   - authenticates: whether wrong credentials end the command at once; else the first call shows them.
+///   - logger: the name that failed attempts are logged under.
+///   - exit: the exit code when there is no connection.
+func connect(
+    _ call: Invocation,
+    authenticates: Bool = true,
+    logger: String = "etcd-client",
+    exit: Int32 = ExitCode.badConnection
+) async throws(CommandExit) -> Context {
+    let configuration = try Settings.configuration(call, logger: logger)
     let printer = try Context.printer(call)
     do throws(ClientError) {
         let client = try Client(configuration)
         if authenticates, case .password = configuration.credentials { try await client.authenticate() }
         return Context(invocation: call, client: client, printer: printer)
     } catch {
-        throw CommandExit(ExitCode.badConnection, failed(error).message)
+        throw failed(error, exit)
     }
+}
+
+/// A moment as Go's log writes it: UTC, to the microsecond.
+private func time(_ secondsSince1970: Double) -> String {
+    let microseconds = Int64((secondsSince1970 * 1_000_000).rounded(.down))
+    let fraction = "\(microseconds % 1_000_000)"
+    let whole = Date(timeIntervalSince1970: Double(microseconds / 1_000_000)).formatted(Date.ISO8601FormatStyle())
+    return whole.dropLast() + "." + String(repeating: "0", count: 6 - fraction.count) + fraction + "Z"
 }
 
 /// A line of the client's log.
 func logLine(_ level: String, logger: String?, caller: String, _ message: String, _ fields: [(String, String)])
     -> String
 {
-    let now = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    let now = time(Date().timeIntervalSince1970)
     var text = "{\"level\":\"\(level)\",\"ts\":\"\(now)\""
     if let logger { text += ",\"logger\":\"\(logger)\"" }
     text += ",\"caller\":\"\(caller)\",\"msg\":\(jsonText(message))"

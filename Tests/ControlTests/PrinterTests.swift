@@ -115,7 +115,8 @@ import Testing
         #expect(json.hasPrefix(#"{"Header":{"cluster_id":205"#))
         #expect(
             json.hasSuffix(
-                #"{"type":1,"kv":{"key":"ZA=="}}],"CompactRevision":0,"Canceled":false,"Created":false}"# + "\n"
+                #"{"type":1,"kv":{"key":"ZA=="}}],"CompactRevision":0,"Canceled":false,"Created":false,"CancelReason":""}"#
+                    + "\n"
             )
         )
     }
@@ -275,7 +276,7 @@ import Testing
     func logLines() throws {
         let line = logLine("info", logger: "client", caller: "a.go:1", "x \"y\"", [("n", "3")])
         #expect(
-            try #/\{"level":"info","ts":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","logger":"client","caller":"a\.go:1","msg":"x \\"y\\"","n":3\}\n/#
+            try #/\{"level":"info","ts":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","logger":"client","caller":"a\.go:1","msg":"x \\"y\\"","n":3\}\n/#
                 .wholeMatch(in: line) != nil
         )
     }

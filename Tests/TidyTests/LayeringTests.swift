@@ -94,8 +94,8 @@ struct LayeringTests {
         "Control": (
             11,
             [
-                "CommandLineKit", "EtcdClient", "EtcdWire", "ServiceLookup", "Threads", "SwiftProtobuf", "NIOCore", "NIOPosix", "NIOSSL",
-                "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
+                "CommandLineKit", "EtcdClient", "EtcdWire", "ServerConfiguration", "ServiceLookup", "Threads", "SwiftProtobuf", "NIOCore",
+                "NIOPosix", "NIOSSL", "FoundationEssentials", "Dispatch", "Synchronization", "Glibc", "Musl",
             ]
         ),
         "TCPGateway": (10, ["NIOCore", "NIOPosix", "Synchronization"]),

@@ -107,14 +107,11 @@ enum AuthCommands {
             // The first word counts; without one the password is empty, and the member judges it.
             return Terminal.readLine()?.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
         }
-        guard let first = Terminal.readSecret("Password of \(name): ") else {
-            throw badArguments("failed to ask password: EOF")
-        }
+        let first = Terminal.readSecret("Password of \(name): ")
         guard !first.isEmpty else { throw badArguments("empty password") }
-        guard let second = Terminal.readSecret("Type password of \(name) again for confirmation: ") else {
-            throw badArguments("failed to ask password: EOF")
+        guard first == Terminal.readSecret("Type password of \(name) again for confirmation: ") else {
+            throw badArguments("given passwords are different")
         }
-        guard first == second else { throw badArguments("given passwords are different") }
         return first
     }
 

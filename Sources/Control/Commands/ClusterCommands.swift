@@ -4,6 +4,7 @@ import CommandLineKit
 import EtcdClient
 import EtcdWire
 import FoundationEssentials
+import ServerConfiguration
 import SwiftProtobuf
 
 enum ClusterCommands {
@@ -15,6 +16,13 @@ enum ClusterCommands {
         do { return try GoNumber.unsigned(text, base: 16) } catch {
             throw badArguments("bad member ID arg (\(error)), expecting ID in Hex")
         }
+    }
+
+    /// The members' addresses, when they are what members take.
+    private static func peerURLs(_ call: Invocation) throws(CommandExit) -> [String] {
+        let texts = call.list("peer-urls")
+        do { _ = try EndpointURL.list(texts) } catch { throw CommandExit(ExitCode.error, error.description) }
+        return texts
     }
 
     private static func wide(_ id: UInt64) -> String { hex(id, width: 16, pad: " ") }
@@ -54,7 +62,7 @@ enum ClusterCommands {
                 }
                 guard !call.list("peer-urls").isEmpty else { throw badArguments("member peer urls not provided") }
                 let context = try await connect(call)
-                let peers = call.list("peer-urls"), learner = call.bool("learner")
+                let peers = try peerURLs(call), learner = call.bool("learner")
                 let answer = try await Context.or { () async throws(ClientError) in
                     try await context.client.call(
                         .memberAdd,
@@ -166,8 +174,8 @@ enum ClusterCommands {
                 guard call.arguments.count == 1 else { throw badArguments("member ID is not provided") }
                 let id = try memberID(call.arguments[0])
                 guard !call.list("peer-urls").isEmpty else { throw badArguments("member peer urls not provided") }
-                let peers = call.list("peer-urls")
                 let context = try await connect(call)
+                let peers = try peerURLs(call)
                 let answer = try await Context.or { () async throws(ClientError) in
                     try await context.client.call(
                         .memberUpdate,
@@ -208,6 +216,12 @@ enum ClusterCommands {
         }
     }
 
+    /// Whether there is nobody to ask: each member is asked by itself, so that an empty list is no error.
+    private static func asksNobody(_ call: Invocation) throws(CommandExit) -> Bool {
+        guard !call.bool("cluster") else { return false }
+        return try Settings.endpoints(call).isEmpty
+    }
+
     static let endpoint: Command = {
         var command = Command(
             "endpoint",
@@ -225,6 +239,7 @@ enum ClusterCommands {
                 example: "  etcdctl endpoint hashkv --cluster --write-out=table",
                 flags: [Flag("rev", nil, .int, "0", "hash what there is up to this revision (0: all)")]
             ) { call in
+                if try asksNobody(call) { return Terminal.out(try Context.printer(call).hashKV([])) }
                 let context = try await connect(call)
                 let revision = call.int("rev")
                 var rows: [(endpoint: String, answer: Etcdserverpb_HashKVResponse)] = []
@@ -254,7 +269,8 @@ enum ClusterCommands {
                     """,
                 example: "  etcdctl endpoint health --cluster"
             ) { call in
-                let context = try await connect(call, authenticates: false)
+                if try asksNobody(call) { return Terminal.out(try Context.printer(call).health([]).out) }
+                let context = try await connect(call, authenticates: false, logger: "client")
                 let targets = try await targets(call, context)
                 let list = await withTaskGroup(of: (Int, EndpointHealth).self) { group in
                     for (index, target) in targets.enumerated() {
@@ -282,6 +298,7 @@ enum ClusterCommands {
                     """,
                 example: "  etcdctl endpoint status --cluster --write-out=table"
             ) { call in
+                if try asksNobody(call) { return Terminal.out(try Context.printer(call).status([])) }
                 let context = try await connect(call)
                 var rows: [(endpoint: String, answer: Etcdserverpb_StatusResponse)] = []
                 var failure = false

@@ -28,6 +28,15 @@ enum KeyCommands {
     ) { call in
         let request = try KeyRequests.get(call)
         let context = try await connect(call)
+        let answer: Etcdserverpb_RangeResponse
+        if call.bool("stream") {
+            answer = try await stream(request, context)
+        } else {
+            answer = try await Context.or { () async throws(ClientError) in
+                try await context.client.call(.range, request)
+            }
+        }
+        // The cluster's word counts more than the format's: who can't be reached is told first.
         if call.bool("count-only"), context.printer.format != .fields {
             throw badArguments("--count-only is only for `--write-out=fields`")
         }
@@ -37,13 +46,6 @@ enum KeyCommands {
                 throw badArguments("print-value-only is only for `--write-out=simple`")
             }
             printer.valueOnly = true
-        }
-        if call.bool("stream") {
-            context.emit(try printer.get(try await stream(request, context)))
-            return
-        }
-        let answer = try await Context.or { () async throws(ClientError) in
-            try await context.client.call(.range, request)
         }
         context.emit(try printer.get(answer))
     }

@@ -83,7 +83,6 @@ enum KeyRequests {
         default: throw CommandExit(ExitCode.badFeature, "bad sort order \(call.string("order"))")
         }
         let target = call.string("sort-by").uppercased()
-        if order.isEmpty, !target.isEmpty { request.sortOrder = .ascend }
         switch target {
         case "CREATE": request.sortTarget = .create
         case "KEY": request.sortTarget = .key

@@ -61,7 +61,7 @@ enum MirrorCommand {
             skipsVerification: false
         )
         if !call.string("dest-user").isEmpty {
-            settings.credentials = try Settings.credentials(
+            settings.credentials = Settings.credentials(
                 user: call.string("dest-user"),
                 password: call.string("dest-password"),
                 prompt: "Destination Password: "

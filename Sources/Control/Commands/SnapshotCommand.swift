@@ -46,7 +46,7 @@ enum SnapshotCommand {
     ) { call in
         guard call.arguments.count == 1 else { throw badArguments("snapshot save expects one argument <filename>") }
         let path = call.arguments[0]
-        let context = try await connect(call)
+        let context = try await connect(call, exit: ExitCode.interrupted)
         let targets = context.client.endpoints
         guard targets.count == 1 else {
             throw CommandExit(
@@ -69,6 +69,11 @@ enum SnapshotCommand {
         Terminal.error(logLine("info", logger: nil, caller: "snapshot/v3_snapshot.go:65", message, fields))
     }
 
+    /// What Go's client says by itself while the file comes.
+    private static func logClient(_ message: String) {
+        Terminal.error(logLine("info", logger: "client", caller: "v3/maintenance.go:236", message, []))
+    }
+
     private static func problem(_ what: String) -> CommandExit {
         CommandExit(ExitCode.interrupted, "\(what): \(String(cString: strerror(errno)).lowercased())")
     }
@@ -88,6 +93,7 @@ enum SnapshotCommand {
         log("created temporary db file", [("path", jsonText(part))])
         let start = ContinuousClock.now
         let progress = Received()
+        logClient("opened snapshot stream; downloading")
         log("fetching snapshot", [("endpoint", jsonText(target))])
         let call = context.invocation
         do {
@@ -119,6 +125,7 @@ enum SnapshotCommand {
         } catch {
             throw CommandExit(ExitCode.interrupted, progress.failure ?? failed(error).message)
         }
+        logClient("completed snapshot read; closing")
         let size = progress.bytes
         guard size % Int64(sectorSize) == digestSize else {
             throw CommandExit(ExitCode.interrupted, "sha256 checksum not found [bytes: \(size)]")

@@ -19,8 +19,10 @@ package enum TxnText {
         var isWhole = false
         if let (text, after) = QuotedText.unquote(rest) {
             key = text
-            if after.first == UInt8(ascii: ")") {
-                rest = after.dropFirst().drop { $0 == 0x20 }
+            let end = after.dropFirst()
+            // A blank separates the operator from the target; without one the line is none.
+            if after.first == UInt8(ascii: ")"), end.isEmpty || end.first == 0x20 {
+                rest = end.drop { $0 == 0x20 }
                 let word = rest.prefix { $0 != 0x20 }
                 operation = String(rawBytes: word)
                 rest = rest.dropFirst(word.count).drop { $0 == 0x20 }
@@ -74,11 +76,10 @@ package enum TxnText {
             "txn",
             "",
             "",
-            commands: [
-                Command("get", "", "", flags: KeyRequests.getFlags, run: never),
-                Command("put", "", "", flags: KeyRequests.putFlags, run: never),
-                Command("del", "", "", flags: KeyRequests.deleteFlags, run: never),
-            ]
+            commands: [KeyCommands.get, KeyCommands.put, KeyCommands.delete].map { command in
+                // What they take and how they are used, without a run of their own.
+                Command(command.name, command.usage, "", flags: command.flags, run: never)
+            }
         )
     }()
 
@@ -87,7 +88,15 @@ package enum TxnText {
         let words: [String]
         do { words = try QuotedText.words(line) } catch { throw bad("\(error)") }
         guard words.count >= 2 else { throw bad("invalid txn compare request: \(line)") }
-        guard case .run(let call) = Parser.parse(requests, words) else { throw bad("invalid txn request: \(line)") }
+        let call: Invocation
+        switch Parser.parse(requests, words) {
+        case .run(let parsed): call = parsed
+        case .failure(_, let path?):
+            // Usage of the request alone: it has no program before it.
+            Terminal.error(Help.usage(path).replacing("\n  \(requests.name) ", with: "\n   ", maxReplacements: 1) + "\n")
+            throw bad("invalid txn request: \(line)")
+        default: throw bad("invalid txn request: \(line)")
+        }
         var operation = Etcdserverpb_RequestOp()
         switch call.command.name {
         case "get": operation.requestRange = try KeyRequests.get(call)

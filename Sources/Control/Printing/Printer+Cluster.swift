@@ -92,7 +92,7 @@ extension Printer {
                 "{\"endpoint\":\(jsonText($0.endpoint)),\"health\":\($0.isHealthy),\"took\":\(jsonText($0.took))"
                     + ($0.error.isEmpty ? "" : ",\"error\":\(jsonText($0.error))") + "}"
             }
-            return ("[\(rows.joined(separator: ","))]\n", "")
+            return (self.list(rows) + "\n", "")
         case .fields:
             return (
                 list.map {
@@ -125,8 +125,9 @@ extension Printer {
         switch format {
         case .simple: return rows.map { $0.joined(separator: ", ") + "\n" }.joined()
         case .json:
-            return
-                "[\(try list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"Status\":\(try json($0.answer))}" }.joined(separator: ","))]\n"
+            return try self.list(
+                list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"Status\":\(try json($0.answer))}" }
+            ) + "\n"
         case .table:
             return table(
                 [
@@ -157,8 +158,9 @@ extension Printer {
         switch format {
         case .simple: return rows.map { $0.joined(separator: ", ") + "\n" }.joined()
         case .json:
-            return
-                "[\(try list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"HashKV\":\(try json($0.answer))}" }.joined(separator: ","))]\n"
+            return try self.list(
+                list.map { "{\"Endpoint\":\(jsonText($0.endpoint)),\"HashKV\":\(try json($0.answer))}" }
+            ) + "\n"
         case .table: return table(["endpoint", "hash", "hash_revision"], rows)
         case .fields:
             return list.map {

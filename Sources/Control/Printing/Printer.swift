@@ -77,6 +77,9 @@ package struct Printer: Sendable {
         String(try json(header).dropFirst().dropLast())
     }
 
+    /// A list of values; one that nothing was put into is null in Go's JSON.
+    func list(_ values: [String]) -> String { values.isEmpty ? "null" : "[\(values.joined(separator: ","))]" }
+
     // MARK: Keys
 
     package func get(_ answer: Etcdserverpb_RangeResponse) throws -> [UInt8] {
@@ -182,10 +185,10 @@ package struct Printer: Sendable {
                     }.joined()
             },
             json: {
-                let events = try answer.events.map { try json($0) }.joined(separator: ",")
+                let events = try list(answer.events.map { try json($0) })
                 return
-                    "{\"Header\":\(try json(answer.header)),\"Events\":[\(events)],\"CompactRevision\":\(answer.compactRevision),"
-                    + "\"Canceled\":\(answer.canceled),\"Created\":\(answer.created)}"
+                    "{\"Header\":\(try json(answer.header)),\"Events\":\(events),\"CompactRevision\":\(answer.compactRevision),"
+                    + "\"Canceled\":\(answer.canceled),\"Created\":\(answer.created),\"CancelReason\":\(jsonText(answer.cancelReason))}"
             }
         )
     }
@@ -255,7 +258,8 @@ package struct Printer: Sendable {
     }
 
     package func leases(_ answer: Etcdserverpb_LeaseLeasesResponse) throws -> [UInt8] {
-        if format == .protobuf { throw unsupported() }
+        // As etcdctl: the header's bytes, which stand in place of the answer's in Go.
+        if format == .protobuf { return try answer.header.serializedBytes() }
         let list = answer.leases.map { "{\"id\":\($0.id)}" }.joined(separator: ",")
         return try bytes(
             answer,

@@ -50,7 +50,10 @@ extension Client {
             } catch {
                 let given = error.code == .deadlineExceeded && error.stage == .local ? timedOut(after: failure) : error
                 // What waits for a connection is one attempt to the outside, as in other clients' logs.
-                if given.stage != .notSent { report(given, attempt: attempt, method: method.path, on: channel) }
+                if given.stage != .notSent {
+                    let isConnected = given == error || failure == nil
+                    report(given, attempt: attempt, method: method.path, on: channel, isConnected: isConnected)
+                }
                 if refusals < Self.refusalsMax, isWorthAnotherToken(error) {
                     refusals += 1
                     forgetToken(used)
@@ -68,7 +71,9 @@ extension Client {
             }
         }
         let given = deadline == nil ? failure ?? timedOut(after: nil) : timedOut(after: failure)
-        if let channel = try? nextChannel() { report(given, attempt: 0, method: method.path, on: channel) }
+        if let channel = try? nextChannel() {
+            report(given, attempt: 0, method: method.path, on: channel, isConnected: failure == nil)
+        }
         throw given
     }
 
@@ -93,7 +98,14 @@ extension Client {
             let remaining = deadline.map { $0 - .now }
             if let remaining, remaining <= .zero {
                 let given = timedOut(after: failure)
-                report(given, attempt: 0, method: method.path, on: channel)
+                report(
+                    given,
+                    attempt: 0,
+                    method: method.path,
+                    on: channel,
+                    isConnected: failure == nil,
+                    isPinned: true
+                )
                 throw given
             }
             var used: String?
@@ -110,7 +122,15 @@ extension Client {
                 guard error.stage == .notSent, deadline != nil, !Task.isCancelled else {
                     let given =
                         error.code == .deadlineExceeded && error.stage == .local ? timedOut(after: failure) : error
-                    report(given, attempt: 0, method: method.path, on: channel)
+                    let isConnected = given == error || failure == nil
+                    report(
+                        given,
+                        attempt: 0,
+                        method: method.path,
+                        on: channel,
+                        isConnected: isConnected && given.stage != .notSent,
+                        isPinned: true
+                    )
                     throw given
                 }
                 failure = error
@@ -158,13 +178,33 @@ extension Client {
         guard let failure else { return ClientError(code: .deadlineExceeded, message: "context deadline exceeded") }
         return ClientError(
             code: .deadlineExceeded,
-            message: "latest balancer error: last connection error: \(failure.message)"
+            message: "latest balancer error: \(failure.message)"
         )
     }
 
-    func report(_ error: ClientError, attempt: Int, method: String, on channel: EndpointChannel) {
-        configuration.onFailedAttempt?(
-            .init(endpoint: channel.endpoint.hostAndPort, method: method, attempt: attempt, error: error)
+    /// Tells the client's owner of an attempt that failed.
+    /// - Parameter isPinned: whether this member was asked and no other.
+    func report(
+        _ error: ClientError,
+        attempt: Int,
+        method: String,
+        on channel: EndpointChannel,
+        isConnected: Bool = true,
+        isPinned: Bool = false
+    ) {
+        guard let tell = configuration.onFailedAttempt else { return }
+        let endpoint = channel.endpoint
+        let first = isPinned ? nil : configuration.endpoints.first.map { Endpoint($0).hostAndPort }
+        tell(
+            .init(
+                target: first ?? endpoint.hostAndPort,
+                endpoint: endpoint.hostAndPort,
+                isConnected: isConnected,
+                isSecure: endpoint.isSecure ?? (configuration.security != nil),
+                method: method,
+                attempt: attempt,
+                error: error
+            )
         )
     }
 }

@@ -52,8 +52,14 @@ public struct ClientConfiguration: Sendable {
 
     /// One attempt of a call that failed.
     public struct FailedAttempt: Sendable {
+        /// The address of the client's first endpoint, or of the one member that was asked, without a scheme.
+        public let target: String
         /// The member's address, without a scheme.
         public let endpoint: String
+        /// Whether there was a connection to it.
+        public let isConnected: Bool
+        /// Whether connections to it are made with TLS.
+        public let isSecure: Bool
         /// The method as HTTP/2 carries it, such as `/etcdserverpb.KV/Put`.
         public let method: String
         /// Counted from 0.

@@ -266,4 +266,12 @@ extension EtcdError {
         .watcherDuplicateID, .electionNotLeader, .electionNoLeader, .missingLeaderKey, .lostWatcher,
         .mutexSessionExpired, .mutexReleased, .failedToAssign, .rangeStreamSort, .rangeStreamFilter,
     ]
+
+    /// What Go's client library has no name for: its programs show these with the status' code before the sentence.
+    package static let unknownToClients: Set<EtcdError> = [
+        .invalidClientAPIVersion, .watchCanceled, .permissionNotGiven, .timeoutWaitAppliedIndex, .canceled,
+        .deadlineExceeded, .unknownMethod, .timeoutLeaderTransfer, .notPrimary, .noPasswordUser, .watcherNotExist,
+        .emptyWatcherRange, .watcherDuplicateID, .electionNotLeader, .electionNoLeader, .missingLeaderKey,
+        .lostWatcher, .mutexSessionExpired, .mutexReleased, .failedToAssign, .rangeStreamSort, .rangeStreamFilter,
+    ]
 }
