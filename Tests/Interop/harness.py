@@ -38,6 +38,11 @@ def go_version(kind="go"):
     return tuple(int(part) for part in output.split()[2].split("."))
 
 
+def flag(name, kind="go"):
+    """As a member of that kind knows a flag that was an experiment before 3.6."""
+    return f"--{name}" if go_version(kind) >= (3, 6) else f"--experimental-{name}"
+
+
 def ceiling(version=None):
     """Flags of ours that keep a cluster's version where Go of that version, or of this run's, goes along."""
     version = version or go_version()

@@ -5,12 +5,16 @@ import threading
 import time
 
 import grpc
+import harness
 import pytest
 
 import harness
 from cluster import Cluster
 from prometheus_client.parser import text_string_to_metric_families
 
+GO_GATES = (
+    ["--feature-gates", "LeaseCheckpoint=true,LeaseCheckpointPersist=true"] if harness.go_version() >= (3, 7)
+    else ["--experimental-enable-lease-checkpoint"])
 GATES = ["--feature-gates", "LeaseCheckpoint=true,LeaseCheckpointPersist=true", "--lease-checkpoint-interval", "500ms"]
 # Before 3.6 there are no gates, and what this flag stands for is of no use without its fellow.
 GO_GATES = GATES[:2] if harness.go_version() >= (3, 6) else ["--experimental-enable-lease-checkpoint"]

@@ -243,12 +243,12 @@ def test_names_agree_with_go(tmp_path):
     """Go 3.5.1 has an earlier set of attributes, and no spans within calls."""
     names = {}
     for kind in ("ours", "go"):
-        prefix = "--" if kind == "ours" else "--experimental-"
+        prefix = harness.flag("", kind)
         program = harness.go_program("etcd") if kind == "go" else None
         with Collector() as collector:
             extra = [f"{prefix}enable-distributed-tracing", f"{prefix}distributed-tracing-address", collector.address,
                      f"{prefix}distributed-tracing-service-name", "s", f"{prefix}distributed-tracing-instance-id", "i"]
-            if kind == "ours":
+            if harness.go_version(kind) >= (3, 6):
                 extra += ["--distributed-tracing-sampling-rate", "1000000"]
             with harness.Member(tmp_path / kind, program=program, extra=extra) as member:
                 with grpc.insecure_channel(member.endpoint) as channel:
