@@ -101,9 +101,9 @@ package enum ProfilePages {
         let target = path + "/" + (request.query.isEmpty ? "" : "?" + request.query)
         let isRead = request.method == "GET" || request.method == "HEAD"
         return ProfilePage(
-            status: 301,
+            status: 307,
             fields: [("location", target)] + (isRead ? [("content-type", "text/html; charset=utf-8")] : []),
-            body: request.method == "GET" ? Bytes("<a href=\"\(escaped(target))\">Moved Permanently</a>.\n\n") : Bytes()
+            body: request.method == "GET" ? Bytes("<a href=\"\(escaped(target))\">Temporary Redirect</a>.\n\n") : Bytes()
         )
     }
 

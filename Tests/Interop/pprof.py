@@ -64,7 +64,7 @@ class Profile:
         functions = {}
         for one in top.get(5, []):
             function = message(one)
-            functions[function[1][0]] = self.strings[function[2][0]]
+            functions[function[1][0]] = self.strings[function.get(2, [0])[0]]
         self.mappings = {}
         for one in top.get(3, []):
             mapping = message(one)
