@@ -10,7 +10,7 @@ struct RequestTextTests {
         RequestText.entry(InternalRaftRequest(header: RequestHeader(id: 7, username: "u", authRevision: 3), body: body))
     }
 
-    private static let header = "header:<ID:7 username:\"u\" auth_revision:3 > "
+    private static let header = "header:<ID:7 username:\"u\" auth_revision:3> "
 
     @Test func keysAreQuotedAndValuesAreCounted() {
         let put = PutRequest(key: Bytes([0, 9, 10, 13, 34, 92, 65, 0x7f, 0xff]), value: "secret", lease: 5, prevKV: true)
@@ -28,8 +28,30 @@ struct RequestTextTests {
                 + "success:<request_txn:<compare:<> success:<request_put:<key:\"a\" value_size:6 >> failure:<>>> failure:<>")
     }
 
+    /// What shows no sizes is written in the other of the two ways.
+    @Test func keysOfReadsStayTextWhereTheyAre() {
+        let key = Bytes([0, 9, 34, 92, 65, 0x7f, 0xff, 0xc3, 0xa9, 0xc2, 0x85])
+        let text = "key:\"\\x00\\t\\\"\\\\A\\x7f\\xff\u{e9}\\u0085\" prev_kv:true"
+        let delete = DeleteRangeRequest(key: key, prevKV: true)
+        #expect(RequestText.deleteRange(delete) == text)
+        #expect(entry(.deleteRange(delete)) == "header:{ID:7 username:\"u\" auth_revision:3} delete_range:{\(text)}")
+        let read = RequestText.txn(TxnRequest(compare: [Compare(key: "k", targetUnion: .version(5))], success: [.range(RangeRequest(key: "a", limit: 2))]))
+        #expect(read == "compare:<key:\"k\" version:5> success:<request_range:{key:\"a\" limit:2}> failure:<>")
+    }
+
+    @Test func whatTheLogHasOtherwiseIsNestedInBraces() throws {
+        var grant = Etcdserverpb_AuthRoleGrantPermissionRequest()
+        grant.name = "r"
+        grant.perm.permType = .write
+        grant.perm.key.append(0x6b)
+        #expect(
+            entry(.encoded(.authRoleGrantPermission, try grant.encodedBytes()))
+                == "header:{ID:7 username:\"u\" auth_revision:3} "
+                + "auth_role_grant_permission:{name:\"r\" perm:{permType:WRITE key:\"k\"}}")
+    }
+
     @Test func numbersWithoutANameStayNumbers() {
-        #expect(RequestText.range(RangeRequest(key: "k", sortOrder: SortOrder(rawValue: 9))) == "key:\"k\" sort_order:9 ")
+        #expect(RequestText.range(RangeRequest(key: "k", sortOrder: SortOrder(rawValue: 9))) == "key:\"k\" sort_order:9")
     }
 
     @Test func nobodyReadsPasswordsAndTokens() throws {
@@ -52,7 +74,7 @@ struct RequestTextTests {
     }
 
     @Test func whatIsNoRequestIsShownAsNothing() {
-        #expect(entry(.encoded(.authRoleAdd, Bytes([0xff]))) == Self.header)
-        #expect(RequestText.entry(InternalRaftRequest()) == "header:<> ")
+        #expect(entry(.encoded(.authRoleAdd, Bytes([0xff]))) == "header:{ID:7 username:\"u\" auth_revision:3}")
+        #expect(RequestText.entry(InternalRaftRequest()) == "header:{}")
     }
 }
