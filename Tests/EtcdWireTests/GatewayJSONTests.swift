@@ -26,6 +26,19 @@ import Testing
         #expect(try GatewayJSON.request(body: #"{"key":null} {"key":"YQ=="}"#, of: .put).isEmpty)
     }
 
+    @Test(
+        "a field that is said twice is refused, however it is spelled",
+        arguments: [
+            (#"{"key":"YQ==","key":"YQ=="}"#, RPC.put, #"(line 1:15): duplicate field "key""#),
+            (#"{"range_end":"YQ==","rangeEnd":"YQ=="}"#, .range, #"(line 1:21): duplicate field "rangeEnd""#),
+            (#"{"success":[{"request_put":{"key":"YQ==","key":"YQ=="}}]}"#, .txn, #"(line 1:42): duplicate field "key""#),
+        ])
+    func duplicates(body: String, rpc: RPC, sentence: String) {
+        #expect(failure(Bytes(body), rpc) == EtcdError(code: .invalidArgument, message: "proto:\u{a0}" + sentence))
+        // What is unknown or nothing may be there as often as it likes.
+        #expect(failure(#"{"x":1,"x":2,"key":null,"key":"YQ=="}"#, .put) == nil)
+    }
+
     @Test func namesNumbersAndAlphabets() throws {
         let body: Bytes = """
             {"key":"-_8=","rangeEnd":"AA","limit":3,"sort_order":7,"sortTarget":"MOD","keys_only":true}

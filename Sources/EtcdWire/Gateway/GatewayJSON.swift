@@ -43,6 +43,10 @@ package enum GatewayJSON {
     /// By way of the generated messages.
     package static func generalRequest(value: Bytes, of rpc: RPC) throws(EtcdError) -> Bytes {
         let type = rpc.definition.request
+        // A field that is there twice has no meaning; the general way would take the last.
+        if let sentence = diagnoseDuplicate(value, messageName: type.protoMessageName) {
+            throw EtcdError(code: .invalidArgument, message: sentence)
+        }
         do {
             return try type.init(jsonUTF8Bytes: value.array, options: decoding).encodedBytes()
         } catch {

@@ -16,9 +16,21 @@ func diagnose(_ json: Bytes, messageName: String, schema: ServerDescriptors = .s
     return "proto:\u{a0}invalid value for message \(messageName)"
 }
 
+/// The sentence for a value that says a field twice; nil if it does not, whatever else may be wrong with it.
+func diagnoseDuplicate(_ json: Bytes, messageName: String, schema: ServerDescriptors = .shared) -> String? {
+    var walk = JSONDiagnosis(json: json, schema: schema)
+    do throws(JSONDiagnosis.Verdict) {
+        try walk.message(messageName, depth: 0)
+    } catch {
+        return error.isDuplicate ? error.sentence : nil
+    }
+    return nil
+}
+
 private struct JSONDiagnosis {
     struct Verdict: Error {
         let sentence: String
+        var isDuplicate = false
     }
 
     let json: Bytes
@@ -51,13 +63,17 @@ private struct JSONDiagnosis {
                 continue
             }
             guard seen.insert(field.name).inserted else {
-                throw error(at: namePosition, "duplicate field \(rawName)")
+                throw duplicate(at: namePosition, "duplicate field \(rawName)")
             }
             if let oneof = field.oneof, !oneofs.insert(oneof).inserted {
-                throw error(at: namePosition, "error parsing \(rawName), oneof \(oneof) is already set")
+                throw duplicate(at: namePosition, "error parsing \(rawName), oneof \(oneof) is already set")
             }
             try value(of: field, depth: depth)
         }
+    }
+
+    private func duplicate(at position: Int, _ sentence: String) -> Verdict {
+        Verdict(sentence: error(at: position, sentence).sentence, isDuplicate: true)
     }
 
     private mutating func value(of field: FieldSchema, depth: Int) throws(Verdict) {
