@@ -132,7 +132,10 @@ extension FrontLane {
             runChore(.checkPassword(password, hash: user.password)) { [self] result in
                 passwordsPending -= 1
                 guard case .passwordMatches(let matches) = result else { return }
-                guard matches else { return sink.finish(.authFailed) }
+                guard matches else {
+                    member.passwordIsWrong(of: name)
+                    return sink.finish(.authFailed)
+                }
                 giveToken(name, metadata, sink, checkedAt: revision) { [self] in
                     logIn(name, password, metadata, sink, attemptsLeft: attemptsLeft - 1)
                 }

@@ -60,6 +60,8 @@ package protocol MemberState: AnyObject {
     func isRangePermitted(_ user: String, _ range: KeyRange) -> Bool
     /// Someone to compare a password with.
     func userForPassword(_ name: String) throws(EtcdError) -> User
+    /// Hears of a password that was not the user's.
+    func passwordIsWrong(of user: String)
     /// Asks permission rules; throws what the client is told.
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError)
 }
@@ -328,10 +330,14 @@ package final class FrontLane {
 
     /// Whether a read of one key gets through: what health checks ask.
     package func probe(isSerializable: Bool, _ finish: @escaping (Result<Void, EtcdError>) -> Void) {
+        let arrived = now
         let read: (Result<Void, EtcdError>) -> Void = { [self] outcome in
             guard case .success = outcome else { return finish(outcome) }
             do throws(MVCCError) {
+                let begun = clock()
                 _ = try member.view.answer(RangeRequest(key: "health", limit: 1, keysOnly: true))
+                tally.ranges.append(clock().nanoseconds &- begun.nanoseconds)
+                tallyAnswer(.range, begun: arrived)
                 finish(.success(()))
             } catch {
                 finish(.failure(EtcdError(error)))
@@ -459,10 +465,9 @@ package final class FrontLane {
         let ended = max(now, applied.done)
         for reply in replies {
             guard let call = proposals.removeValue(forKey: reply.requestID) else { continue }
-            var succeeded = false
-            if case .success = reply.outcome { succeeded = true }
             if let kind = call.kind {
-                tallyAnswer(.replicated(kind), begun: call.begun, succeeded: succeeded)
+                // What was refused when it was applied came through the log all the same.
+                tallyAnswer(.replicated(kind), begun: call.begun)
                 if ended.nanoseconds &- call.begun.nanoseconds > settings.tracedNanoseconds {
                     noteSlow(kind, reply, call.sink, arrived: call.begun, begunApplying: applied.begun, ended: ended)
                 }

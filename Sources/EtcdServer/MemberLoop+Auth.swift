@@ -34,7 +34,7 @@ extension MemberLoop {
         guard isAuthEnabled else { return nil }
         if let token = metadata.token {
             guard let subject = subject(of: token) else {
-                logger.warn("invalid auth token")
+                logger.writeInvalidToken(token)
                 throw .invalidAuthToken
             }
             return subject
@@ -64,11 +64,14 @@ extension MemberLoop {
         do throws(AuthError) {
             return try replica.apply.state.auth.userForPassword(name)
         } catch {
-            if error != .notEnabled {
-                logger.warn("invalid authentication was requested", [.string("user", name), .error(EtcdError(error).message)])
-            }
+            logger.writeRefusedLogin(name, error)
             throw EtcdError(error)
         }
+    }
+
+    func passwordIsWrong(of user: String) {
+        logger.info("invalid password", [.string("user-name", user)])
+        logger.writeRefusedLogin(user, .failed)
     }
 
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError) {

@@ -134,6 +134,7 @@ extension MemberLoop {
         case .alarmsChanged:
             monitors.hasRaisedNoSpace = alarms.contains(.noSpace)
             logger.warn("alarms changed", [.strings("alarms", alarms.members.map { "\(hexadecimal($0.memberID)):\($0.alarm.name)" })])
+        case .authChanged(let news): logger.write(news)
         case .quotaExceeded: raiseNoSpace()
         case .compactionBegins(let revision, let before):
             lane.compactionBegins(at: revision, before)

@@ -45,6 +45,7 @@ package enum StateEvent: Sendable {
     case storageVersionSet(SemanticVersion?)
     case downgradeSet(DowngradeState)
     case alarmsChanged
+    case authChanged(AuthNews)
     /// A request went over the quota: the member should raise the NOSPACE alarm.
     case quotaExceeded
     /// A compaction begins; the keys as they were before it.

@@ -24,8 +24,12 @@ extension StateMachine {
     private mutating func apply(_ kind: RaftRequestKind, _ bytes: Bytes, _ entry: Entry, _ now: Instant) throws -> Reply {
         let done = Reply(revision: 0)
         switch kind {
-        case .authEnable: save(try auth.enable())
+        case .authEnable:
+            let was = auth.isEnabled
+            save(try auth.enable())
+            tell(was ? .alreadyEnabled : .enabled)
         case .authDisable:
+            if auth.isEnabled { tell(.disabled) }
             save(auth.disable())
             tokens.removeAll()
         case .authenticate:
@@ -42,9 +46,13 @@ extension StateMachine {
             let password =
                 noPassword ? nil : password(request.password, hashed: request.hashedPassword, of: request.name, in: entry)
             save(try auth.addUser(request.name, password: password, noPassword: noPassword))
+            tell(.userAdded(request.name))
         case .authUserDelete:
             let name = try Etcdserverpb_AuthUserDeleteRequest(decoding: bytes).name
+            if auth.isEnabled, name == AuthStore.rootName { tell(.rootUserProtected) }
+            let roles = auth.user(name)?.roles ?? []
             save(try auth.deleteUser(name))
+            tell(.userDeleted(name, roles: roles))
             tokens.invalidate(user: name)
         case .authUserChangePassword:
             let request = try Etcdserverpb_AuthUserChangePasswordRequest(decoding: bytes)
@@ -53,22 +61,45 @@ extension StateMachine {
                     request.name,
                     password: password(request.password, hashed: request.hashedPassword, of: request.name, in: entry)))
             tokens.invalidate(user: request.name)
+            tell(.passwordChanged(request.name, roles: auth.user(request.name)?.roles ?? []))
         case .authUserGrantRole:
             let request = try Etcdserverpb_AuthUserGrantRoleRequest(decoding: bytes)
+            let before = auth.user(request.user)?.roles ?? []
             save(try auth.grant(role: request.role, to: request.user))
+            let after = auth.user(request.user)?.roles ?? []
+            tell(
+                before == after
+                    ? .roleAlreadyGranted(request.role, to: request.user, roles: after)
+                    : .roleGranted(request.role, to: request.user, roles: after))
         case .authUserRevokeRole:
             let request = try Etcdserverpb_AuthUserRevokeRoleRequest(decoding: bytes)
+            if auth.isEnabled, request.name == AuthStore.rootName, request.role == AuthStore.rootName {
+                tell(.rootMembershipProtected)
+            }
+            let before = auth.user(request.name)?.roles ?? []
             save(try auth.revoke(role: request.role, from: request.name))
-        case .authRoleAdd: save(try auth.addRole(try Etcdserverpb_AuthRoleAddRequest(decoding: bytes).name))
-        case .authRoleDelete: save(try auth.deleteRole(try Etcdserverpb_AuthRoleDeleteRequest(decoding: bytes).role))
+            let after = auth.user(request.name)?.roles ?? []
+            tell(.roleRevoked(request.role, from: request.name, before: before, after: after))
+        case .authRoleAdd:
+            let name = try Etcdserverpb_AuthRoleAddRequest(decoding: bytes).name
+            save(try auth.addRole(name))
+            tell(.roleCreated(name))
+        case .authRoleDelete:
+            let name = try Etcdserverpb_AuthRoleDeleteRequest(decoding: bytes).role
+            if auth.isEnabled, name == AuthStore.rootName { tell(.rootRoleProtected) }
+            save(try auth.deleteRole(name))
+            tell(.roleDeleted(name))
         case .authRoleGrantPermission:
             let request = try Etcdserverpb_AuthRoleGrantPermissionRequest(decoding: bytes)
             var permission: Permission?
             if request.hasPerm { permission = try Permission(decoding: try request.perm.encodedBytes()) }
             save(try auth.grant(permission, to: request.name))
+            if let permission { tell(.permissionGranted(permission, to: request.name)) }
         case .authRoleRevokePermission:
             let request = try Etcdserverpb_AuthRoleRevokePermissionRequest(decoding: bytes)
-            save(try auth.revoke(KeyRange(key: Bytes(request.key), end: Bytes(request.rangeEnd)), from: request.role))
+            let range = KeyRange(key: Bytes(request.key), end: Bytes(request.rangeEnd))
+            save(try auth.revoke(range, from: request.role))
+            tell(.permissionRevoked(range, from: request.role))
         case .authUserGet:
             guard let user = auth.user(try Etcdserverpb_AuthUserGetRequest(decoding: bytes).name) else { throw AuthError.userNotFound }
             var writer = WireWriter()
@@ -95,6 +126,8 @@ extension StateMachine {
         }
         return done
     }
+
+    private mutating func tell(_ news: AuthNews) { events.append(.authChanged(news)) }
 
     /// The password was compared by the member that proposed this; every member learns the token.
     private mutating func authenticate(

@@ -668,3 +668,68 @@ def test_certificates_name_users(tmp_path):
     member.extra = CHEAP + files
     with member:
         assert "user name is empty" in ctl(root, "get", "a")
+
+
+def test_changes_are_logged(tmp_path):
+    """Who watches over users and roles reads the log: each change is there once, and who was turned away."""
+    expected = [
+        ("info", "added a user", {"user-name": "root"}),
+        ("info", "added a user", {"user-name": "u"}),
+        ("info", "created a role", {"role-name": "r"}),
+        ("info", "granted/updated a permission to a user",
+         {"user-name": "r", "permission-name": "READWRITE", "key": "a", "range-end": "b"}),
+        ("info", "granted a role to a user", {"user-name": "u", "user-roles": ["r"], "added-role-name": "r"}),
+        ("warn", "ignored grant role request to a user",
+         {"user-name": "u", "user-roles": ["r"], "duplicate-role-name": "r"}),
+        ("info", "granted a role to a user", {"user-name": "root", "user-roles": ["root"], "added-role-name": "root"}),
+        ("info", "enabled authentication", {}),
+        ("info", "invalid password", {"user-name": "u"}),
+        ("warn", "invalid authentication was requested",
+         {"user": "u", "error": "auth: authentication failed, invalid user ID or password"}),
+        ("warn", "invalid auth token", {"token-fingerprint": "2d711642b726"}),
+        ("info", "authentication is already enabled; ignored auth enable request", {}),
+        ("error", "cannot delete 'root' user", {"user-name": "root"}),
+        ("error", "cannot delete 'root' role", {"role-name": "root"}),
+        ("error", "'root' user cannot revoke 'root' role", {"user-name": "root", "role-name": "root"}),
+        ("info", "changed a password of a user", {"user-name": "u", "user-roles": ["r"]}),
+        ("info", "revoked a permission on range", {"role-name": "r", "key": "a", "range-end": "b"}),
+        ("info", "revoked a role from a user",
+         {"user-name": "u", "old-user-roles": ["r"], "new-user-roles": [], "revoked-role-name": "r"}),
+        ("info", "deleted a role", {"role-name": "r"}),
+        ("info", "deleted a user", {"user-name": "u", "user-roles": []}),
+        ("info", "disabled authentication", {}),
+    ]
+    messages = {message for _, message, _ in expected}
+    for program in [None] + ([harness.go_program("etcd")] if harness.go_version() >= (3, 7) else []):
+        with harness.Member(tmp_path / ("go" if program else "ours"), program=program) as member:
+            def ask(path, token=None, **body):
+                return member.request(f"/v3/auth/{path}", json.dumps(body).encode(), {"Authorization": token} if token else None)
+
+            ask("user/add", name="root", password="pw")
+            ask("user/add", name="u", password="pw")
+            ask("role/add", name="r")
+            ask("role/grant", name="r", perm={"permType": "READWRITE", "key": b64("a"), "range_end": b64("b")})
+            ask("user/grant", user="u", role="r")
+            ask("user/grant", user="u", role="r")
+            ask("user/grant", user="root", role="root")
+            ask("enable")
+            assert ask("authenticate", name="u", password="wrong")[0] == 400
+            token = ask("authenticate", name="root", password="pw")[1]["token"]
+            assert ask("user/list", "x")[0] == 401
+            ask("enable", token)
+            ask("user/delete", token, name="root")
+            ask("role/delete", token, role="root")
+            ask("user/revoke", token, name="root", role="root")
+            ask("user/changepw", token, name="u", password="other")
+            ask("role/revoke", token, role="r", key=b64("a"), range_end=b64("b"))
+            ask("user/revoke", token, name="u", role="r")
+            ask("role/delete", token, role="r")
+            ask("user/delete", token, name="u")
+            ask("disable", token)
+            lines = [json.loads(line) for line in member.log().splitlines() if line.startswith("{")]
+        kept = [
+            (line["level"], line["msg"],
+             {name: value for name, value in line.items() if name not in ("level", "ts", "caller", "msg", "stacktrace")})
+            for line in lines if line["msg"] in messages]
+        assert kept == expected
+        assert "other" not in member.log() and "wrong" not in member.log()

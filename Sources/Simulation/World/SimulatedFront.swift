@@ -76,6 +76,7 @@ final class SimulatedFront: MemberState {
     func identify(_ metadata: CallMetadata) throws(EtcdError) -> AuthSubject? { nil }
     func isRangePermitted(_ user: String, _ range: KeyRange) -> Bool { true }
     func userForPassword(_ name: String) throws(EtcdError) -> User { throw .authNotEnabled }
+    func passwordIsWrong(of user: String) {}
     func authorize(_ request: AuthorizationRequest, _ metadata: CallMetadata) throws(EtcdError) {}
     func newSnapshotDigest() -> any SnapshotDigest { NoDigest() }
 
