@@ -31,7 +31,7 @@ extension FrontLane {
     ) throws(EtcdError) {
         switch rpc {
         case .range: try range(try decode { () throws(WireError) in try RangeRequest(decoding: request) }, metadata, sink)
-        case .rangeStream: try rangeStream(try decode { () throws(WireError) in try RangeRequest(decoding: request) }, metadata, sink)
+        case .rangeStream: try rangeStream(try decode(ofStream: true) { () throws(WireError) in try RangeRequest(decoding: request) }, metadata, sink)
         case .put:
             let put = try decode { () throws(WireError) in try PutRequest(decoding: request) }
             try RequestChecks.check(put)
@@ -74,13 +74,17 @@ extension FrontLane {
 
     static let malformed = EtcdError(
         code: .internalError, message: "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data")
+    /// The same on a stream.
+    static let malformedOnStream = EtcdError(
+        code: .internalError,
+        message: "grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data")
 
     /// Bytes that are no message get the answer of Go's gRPC.
-    func decode<R>(_ body: () throws(WireError) -> R) throws(EtcdError) -> R {
+    func decode<R>(ofStream: Bool = false, _ body: () throws(WireError) -> R) throws(EtcdError) -> R {
         do throws(WireError) {
             return try body()
         } catch {
-            throw Self.malformed
+            throw ofStream ? Self.malformedOnStream : Self.malformed
         }
     }
 
@@ -269,6 +273,7 @@ extension FrontLane {
             let reply = try TxnReader(view: member.view).answer(request)
             let done = clock()
             noteIfSlow(.txn(request), times, done, .success(reply.body), revision: reply.revision)
+            tallyAnswer(.readonlyTxn, begun: times.arrived)
             sink.succeed(message(reply.revision, reply.body))
         } catch {
             sink.finish(error)

@@ -87,7 +87,7 @@ extension FrontLane {
     private func renew(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         let query: LeaseQuery
         do throws(EtcdError) {
-            query = try decode { () throws(WireError) in try LeaseQuery(request) }
+            query = try decode(ofStream: true) { () throws(WireError) in try LeaseQuery(request) }
             // Whoever may not write a key may not keep it alive either.
             try member.authorize(.leaseKeys(query.id, .write), metadata)
         } catch {

@@ -65,7 +65,8 @@ extension FrontLane {
         writer.field(7, member.appliedIndex)
         if raft.lead == 0 { writer.explicit(8, EtcdError.noLeader.message) }
         for alarm in member.alarms.members {
-            writer.explicit(8, "memberID:\(alarm.memberID) alarm:\(alarm.alarm.name)")
+            // As a message's text: without what is at its default.
+            writer.explicit(8, (alarm.memberID == 0 ? "" : "memberID:\(alarm.memberID) ") + "alarm:\(alarm.alarm.name)")
         }
         writer.field(9, Int64(statistics.sizeInUseBytes))
         writer.field(10, membership.isLocalLearner)
@@ -171,7 +172,7 @@ extension FrontLane {
 
     private func awaitLeader(_ target: MemberID, _ sink: any ReplySink, deadline: Instant) {
         if isStopped { return sink.finish(.stopped) }
-        if member.raftStatus.lead == target { return sink.succeed(message(member.view.latestRevision, Bytes())) }
+        if member.raftStatus.lead == target { return sink.succeed(Bytes()) }
         if now >= deadline { return sink.finish(.timeoutLeaderTransfer) }
         if sink.isOpen { retry { [self] in awaitLeader(target, sink, deadline: deadline) } }
     }

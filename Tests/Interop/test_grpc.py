@@ -248,3 +248,35 @@ def test_a_watch_goes_on_when_its_client_has_asked_for_all_it_wants(tmp_path, ki
             call.cancel()
             answers, code = half_closed(channel, "/etcdserverpb.Watch/Watch", [], timeout=1)
             assert answers == [] and (code == grpc.StatusCode.DEADLINE_EXCEEDED or (kind == "go" and code == grpc.StatusCode.UNKNOWN))
+
+
+def test_what_is_no_message(channel):
+    """On a stream in other words than elsewhere."""
+    assert "error unmarshalling request" in refused(lambda: unary(channel, "/etcdserverpb.KV/Range", b"\xff"))[1]
+    for path in ("KV/RangeStream", "Watch/Watch", "Lease/LeaseKeepAlive"):
+        stream = channel.stream_stream(f"/etcdserverpb.{path}")
+        code, details = refused(lambda: list(stream(iter([b"\xff"]), timeout=10)))
+        assert code is grpc.StatusCode.INTERNAL
+        assert details.replace("\xa0", " ") == (
+            "grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data")
+
+
+def test_a_limit_below_zero_is_none(channel):
+    """And asks for all in one piece."""
+    for number in range(30):
+        put(channel, b"n%02d" % number)
+    stream = channel.unary_stream("/etcdserverpb.KV/RangeStream")
+    everything = field(1, b"n") + field(2, b"o")
+    assert len(list(stream(everything, timeout=10))) == 2
+    (piece,) = stream(everything + varint(3 << 3) + varint((1 << 64) - 1), timeout=10)
+    assert len([number for number, _ in fields(fields(piece)[0][1]) if number == 2]) == 30
+
+
+def test_answers_without_a_header(member, channel):
+    """Of who is leader already, and of a status with an alarm of nobody."""
+    leader = dict(fields(unary(channel, "/etcdserverpb.Maintenance/Status")))[4]
+    assert unary(channel, "/etcdserverpb.Maintenance/MoveLeader", field(1, leader)) == b""
+    unary(channel, "/etcdserverpb.Maintenance/Alarm", field(1, 1) + field(3, 1))
+    unary(channel, "/etcdserverpb.Maintenance/Alarm", field(1, 1) + field(2, 7) + field(3, 2))
+    status = fields(unary(channel, "/etcdserverpb.Maintenance/Status"))
+    assert sorted(value for number, value in status if number == 8) == [b"alarm:NOSPACE", b"memberID:7 alarm:CORRUPT"]

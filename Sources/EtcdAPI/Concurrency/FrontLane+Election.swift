@@ -60,7 +60,7 @@ extension FrontLane {
             let queue = KeyQueue(self, name: fields.name, metadata, sink)
             queue.withLease(fields.lease) { lease in Self.campaign(queue, lease, fields.value) }
         case .electionLeader, .electionObserve:
-            let fields = try decode { () throws(WireError) in try ConcurrencyFields(request) }
+            let fields = try decode(ofStream: rpc == .electionObserve) { () throws(WireError) in try ConcurrencyFields(request) }
             let queue = KeyQueue(self, name: fields.name, metadata, sink)
             if rpc == .electionLeader { return Self.leader(queue) }
             queue.whenAbandoned {}

@@ -14,7 +14,7 @@ extension FrontLane {
 
     private func take(_ request: Bytes, _ metadata: CallMetadata, _ sink: any ReplySink) {
         do throws(EtcdError) {
-            let message = try decode { () throws(WireError) in try WatchRequest(decoding: request) }
+            let message = try decode(ofStream: true) { () throws(WireError) in try WatchRequest(decoding: request) }
             watches.received(message, metadata, sink)
         } catch {
             sink.finish(error)

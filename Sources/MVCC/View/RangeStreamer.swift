@@ -41,7 +41,8 @@ package struct RangeStreamer: Sendable {
         var piece = request
         piece.key = nextKey
         piece.revision = revision
-        piece.limit = min(limit, left)
+        // A limit below zero is none, and asks for all in one piece.
+        piece.limit = request.limit < 0 ? request.limit : min(limit, left)
         let answer = try view.answer(piece, countsAll: false)
         guard let response = try? RangeResponse(decoding: answer.body) else { throw .corruptRow(Revision(main: revision)) }
         sent += Int64(response.kvs.count)
