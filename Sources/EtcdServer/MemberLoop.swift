@@ -214,6 +214,7 @@ final class MemberLoop {
         door.hostRefused = { [logger] host in
             logger.warn("rejecting HTTP request to prevent DNS rebinding attacks", [.string("host", host)])
         }
+        door.healthNews = { [logger] news in logger.write(news) }
         watchSlowRequests()
         startTracing()
         replica.apply.state.tokens = SimpleTokens(lifetime: authenticator.tokenLifetime)
@@ -273,7 +274,7 @@ final class MemberLoop {
         metrics.indexCompactionPause.observe(took)
         if !replica.apply.isCompacting, let start = metrics.compactionBegun {
             metrics.compactionTotal.observe(seconds(since: start) * 1000)
-            metrics.compactedAt = Date().timeIntervalSince1970
+            metrics.compactedAt = Date().timeIntervalSince1970.rounded(.down)
             metrics.compactionBegun = nil
         }
         turn()

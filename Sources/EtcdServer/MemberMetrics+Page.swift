@@ -24,7 +24,7 @@ import Musl
 extension MemberMetrics {
     func page(_ member: MemberLoop) -> String {
         pages += 1
-        var page = MetricPage()
+        var page = MetricPage(help: MetricHelp.texts)
         server(&page, member)
         disk(&page, member)
         store(&page, member)
@@ -37,116 +37,124 @@ extension MemberMetrics {
 
     private func server(_ page: inout MetricPage, _ member: MemberLoop) {
         let raft = member.raftStatus
-        page.gauge("etcd_server_has_leader", "1 if a leader is known, else 0.", raft.lead == 0 ? 0 : 1)
-        page.gauge("etcd_server_is_leader", "1 on the leader, else 0.", raft.role == .leader ? 1 : 0)
-        page.gauge("etcd_server_is_learner", "1 on a learner, else 0.", member.membership.isLocalLearner ? 1 : 0)
-        page.counter("etcd_server_leader_changes_seen_total", "Changes of leader seen.", member.monitors.leaderChanges)
-        page.counter("etcd_server_learner_promote_successes", "Promotions of learners that succeeded here as leader.", promotions)
+        page.gauge("etcd_server_has_leader", raft.lead == 0 ? 0 : 1)
+        page.gauge("etcd_server_is_leader", raft.role == .leader ? 1 : 0)
+        page.gauge("etcd_server_is_learner", member.membership.isLocalLearner ? 1 : 0)
+        page.counter("etcd_server_leader_changes_seen_total", member.monitors.leaderChanges)
+        page.counter("etcd_server_learner_promote_successes", promotions)
         page.family(
-            "etcd_server_learner_promote_failures", "counter", "Promotions of learners that failed here as leader.",
+            "etcd_server_learner_promote_failures", "counter",
             promotionFailures.sorted { $0.key < $1.key }.map { ("Reason=\"\($0.key)\"", $0.value) })
-        page.counter("etcd_server_heartbeat_send_failures_total", "Heartbeats that the leader sent late.", lateHeartbeats)
+        page.counter("etcd_server_heartbeat_send_failures_total", lateHeartbeats)
         page.gauge(
-            "etcd_server_snapshot_apply_in_progress_total", "1 while a received snapshot is applied.", member.replica.isInstalling ? 1 : 0)
-        page.gauge("etcd_server_proposals_committed_total", "Proposals committed.", raft.commit)
-        page.gauge("etcd_server_proposals_applied_total", "Proposals applied.", member.appliedIndex)
-        page.gauge("etcd_server_proposals_pending", "Proposals under way.", proposalsPending)
-        page.counter("etcd_server_proposals_failed_total", "Proposals that failed.", proposalsFailed)
-        page.counter("etcd_server_slow_apply_total", "Requests that were slow to apply.", slowApplies)
-        page.counter("etcd_server_slow_read_indexes_total", "Read indexes that took long.", slowBarriers)
-        page.counter("etcd_server_read_indexes_failed_total", "Read indexes that failed.", failedBarriers)
+            "etcd_server_snapshot_apply_in_progress_total", member.replica.isInstalling ? 1 : 0)
+        page.gauge("etcd_server_proposals_committed_total", raft.commit)
+        page.gauge("etcd_server_proposals_applied_total", member.appliedIndex)
+        page.gauge("etcd_server_proposals_pending", proposalsPending)
+        page.counter("etcd_server_proposals_failed_total", proposalsFailed)
+        page.counter("etcd_server_slow_apply_total", slowApplies)
+        page.counter("etcd_server_slow_read_indexes_total", slowBarriers)
+        page.counter("etcd_server_read_indexes_failed_total", failedBarriers)
         page.gauge(
-            "etcd_server_quota_backend_bytes", "Quota of the backend, in bytes.",
-            Int(member.configuration.storage.effectiveQuotaBytes ?? 0))
-        page.family("etcd_server_version", "gauge", "Version of the server; always 1.", [("server_version=\"\(SemanticVersion.server)\"", 1)])
+            "etcd_server_quota_backend_bytes", Int(member.configuration.storage.effectiveQuotaBytes ?? 0))
+        page.family("etcd_server_version", "gauge", [("server_version=\"\(SemanticVersion.server)\"", 1)])
         page.family(
-            "etcd_server_go_version", "gauge", "Version of the runtime; always 1.", [("server_go_version=\"\(swiftVersion)\"", 1)])
-        page.family("etcd_server_id", "gauge", "Identifier of the member; always 1.", [("server_id=\"\(hexadecimal(member.memberID))\"", 1)])
+            "etcd_server_go_version", "gauge", [("server_go_version=\"\(swiftVersion)\"", 1)])
+        page.family("etcd_server_id", "gauge", [("server_id=\"\(hexadecimal(member.memberID))\"", 1)])
         page.family(
-            "etcd_server_feature_enabled", "gauge", "1 for a feature gate that is on, else 0.",
+            "etcd_server_feature_enabled", "gauge",
             FeatureGate.allCases.map { gate in
                 ("name=\"\(gate.rawValue)\",stage=\"\(gate.maturity.rawValue)\"", member.configuration.featureGates.isEnabled(gate) ? 1 : 0)
             })
         if let version = member.membership.clusterVersion {
             page.family(
-                "etcd_cluster_version", "gauge", "Version of the cluster; always 1.", [("cluster_version=\"\(version.minorDescription)\"", 1)])
+                "etcd_cluster_version", "gauge", [("cluster_version=\"\(version.minorDescription)\"", 1)])
         }
         page.family(
-            "etcd_network_known_peers", "gauge", "Peers that are members.",
-            member.membership.members
-                .map { ("Local=\"\(hexadecimal(member.memberID))\",Remote=\"\(hexadecimal($0.id))\"", 1) })
+            "etcd_network_known_peers", "gauge",
+            member.membership.members.map { ("Local=\"\(hexadecimal(member.memberID))\",Remote=\"\(hexadecimal($0.id))\"", 1) })
         page.family(
-            "etcd_debugging_server_alarms", "gauge", "Alarms that are raised.",
+            "etcd_debugging_server_alarms", "gauge",
             member.alarms.members.map { ("alarm_type=\"\($0.alarm.name)\",server_id=\"\(hexadecimal($0.memberID))\"", 1) })
-        page.gauge("etcd_debugging_auth_revision", "Revision of users, roles and permissions.", member.authRevision)
-        page.counter("etcd_server_health_success", "Health checks passed.", member.door.healthSuccesses)
-        page.counter("etcd_server_health_failures", "Health checks failed.", member.door.healthFailures)
-        page.histogram("etcd_server_apply_duration_seconds", "Time to apply a request.", apply) {
+        page.gauge("etcd_debugging_auth_revision", member.authRevision)
+        page.counter("etcd_server_health_success", member.door.healthSuccesses)
+        page.counter("etcd_server_health_failures", member.door.healthFailures)
+        let checks = member.door.healthChecks.sorted { ($0.key.name, $0.key.group) < ($1.key.name, $1.key.group) }
+        func labels(_ check: HealthCheck) -> String { "name=\"\(check.name)\",type=\"\(check.group)\"" }
+        page.family("etcd_server_healthcheck", "gauge", checks.map { (labels($0.key), $0.value.isPassed ? 1 : 0) })
+        page.family(
+            "etcd_server_healthchecks_total", "counter",
+            checks.flatMap { check, record in
+                [("error", record.failures), ("success", record.successes)].filter { $0.1 > 0 }.map { status, count in
+                    ("name=\"\(check.name)\",status=\"\(status)\",type=\"\(check.group)\"", Double(count))
+                }
+            })
+        page.histogram("etcd_server_apply_duration_seconds", apply) {
             "op=\"\($0.kind?.metricName ?? "unknown")\",success=\"\($0.succeeded)\",version=\"v3\""
         }
-        page.histogram("etcd_server_request_duration_seconds", "Time from a request's arrival to its answer.", requests) {
+        page.histogram("etcd_server_request_duration_seconds", requests) {
             "success=\"\($0.succeeded)\",type=\"\($0.type.name)\""
         }
-        page.histogram("etcd_server_range_duration_seconds", "Time to read a range.", ranges) { "success=\"\($0)\"" }
-        page.counter("etcd_debugging_server_lease_expired_total", "Leases that ran out.", leasesExpired)
-        page.counter("etcd_debugging_lease_granted_total", "Leases granted.", leasesGranted)
-        page.counter("etcd_debugging_lease_revoked_total", "Leases revoked.", leasesRevoked)
-        page.counter("etcd_debugging_lease_renewed_total", "Renewals of leases.", leasesRenewed)
-        page.histogram("etcd_debugging_lease_ttl_total", "TTL of granted leases, in seconds.", leaseTTL)
+        page.histogram("etcd_server_range_duration_seconds", ranges) { "success=\"\($0)\"" }
+        page.counter("etcd_debugging_server_lease_expired_total", leasesExpired)
+        page.counter("etcd_debugging_lease_granted_total", leasesGranted)
+        page.counter("etcd_debugging_lease_revoked_total", leasesRevoked)
+        page.counter("etcd_debugging_lease_renewed_total", leasesRenewed)
+        page.histogram("etcd_debugging_lease_ttl_total", leaseTTL)
     }
 
     private func disk(_ page: inout MetricPage, _ member: MemberLoop) {
         let files = member.diskMeter.all
-        page.histogram("etcd_disk_wal_fsync_duration_seconds", "Time of a sync of the WAL.", files.walSync)
-        page.histogram("etcd_disk_wal_write_duration_seconds", "Time of a write to the WAL.", files.walWrite)
-        page.gauge("etcd_disk_wal_write_bytes_total", "Bytes written to the WAL.", walBytes)
-        page.histogram("etcd_disk_backend_commit_duration_seconds", "Time of a commit of the backend.", backendCommit)
+        page.histogram("etcd_disk_wal_fsync_duration_seconds", files.walSync)
+        page.histogram("etcd_disk_wal_write_duration_seconds", files.walWrite)
+        page.gauge("etcd_disk_wal_write_bytes_total", walBytes)
+        page.histogram("etcd_disk_backend_commit_duration_seconds", backendCommit)
         let commit = "etcd_debugging_disk_backend_commit_"
-        page.histogram(commit + "rebalance_duration_seconds", "Time of joining small pages in a commit.", commitRebalance)
-        page.histogram(commit + "spill_duration_seconds", "Time of cutting large pages in a commit.", commitSpill)
-        page.histogram(commit + "write_duration_seconds", "Time of writing and syncing in a commit.", commitWrite)
-        page.histogram("etcd_disk_backend_defrag_duration_seconds", "Time of a defragmentation.", defragmentation)
+        page.histogram(commit + "rebalance_duration_seconds", commitRebalance)
+        page.histogram(commit + "spill_duration_seconds", commitSpill)
+        page.histogram(commit + "write_duration_seconds", commitWrite)
+        page.histogram("etcd_disk_backend_defrag_duration_seconds", defragmentation)
         page.histogram(
-            "etcd_disk_backend_snapshot_duration_seconds", "Time of a snapshot of the backend, its transfer included.", backendSnapshot)
-        page.gauge("etcd_disk_defrag_inflight", "1 while a defragmentation is under way.", isDefragmenting ? 1 : 0)
-        page.histogram("etcd_debugging_snap_save_total_duration_seconds", "Time to save a snapshot.", files.snapshotTotal)
-        page.histogram("etcd_debugging_snap_save_marshalling_duration_seconds", "Time to encode a snapshot.", files.snapshotMarshalling)
-        page.histogram("etcd_snap_fsync_duration_seconds", "Time to write and sync a snapshot file.", files.snapshotWrite)
-        page.histogram("etcd_snap_db_fsync_duration_seconds", "Time to make a received database durable.", files.databaseSync)
-        page.histogram("etcd_snap_db_save_total_duration_seconds", "Time to receive and save a database.", files.databaseTotal)
+            "etcd_disk_backend_snapshot_duration_seconds", backendSnapshot)
+        page.gauge("etcd_disk_defrag_inflight", isDefragmenting ? 1 : 0)
+        page.histogram("etcd_debugging_snap_save_total_duration_seconds", files.snapshotTotal)
+        page.histogram("etcd_debugging_snap_save_marshalling_duration_seconds", files.snapshotMarshalling)
+        page.histogram("etcd_snap_fsync_duration_seconds", files.snapshotWrite)
+        page.histogram("etcd_snap_db_fsync_duration_seconds", files.databaseSync)
+        page.histogram("etcd_snap_db_save_total_duration_seconds", files.databaseTotal)
     }
 
     private func store(_ page: inout MetricPage, _ member: MemberLoop) {
         let view = member.view
-        page.gauge("etcd_mvcc_db_total_size_in_bytes", "Size of the backend's file.", member.statistics.sizeBytes)
-        page.gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the backend's file in use.", member.statistics.sizeInUseBytes)
-        page.gauge("etcd_mvcc_db_open_read_transactions", "Open read transactions.", member.statistics.openReadTransactions)
-        page.counter("etcd_mvcc_put_total", "Puts of this member.", puts)
-        page.counter("etcd_mvcc_delete_total", "Deletes of this member.", deletes)
-        page.counter("etcd_mvcc_range_total", "Ranges of this member.", rangesDone)
-        page.counter("etcd_mvcc_txn_total", "Transactions of this member.", transactions)
-        page.histogram("etcd_mvcc_hash_duration_seconds", "Time of a hash of the backend.", hash)
-        page.histogram("etcd_mvcc_hash_rev_duration_seconds", "Time of a hash at a revision.", hashAtRevision)
-        page.gauge("etcd_debugging_mvcc_keys_total", "Keys.", view.liveCount(KeyRange(key: [0], end: [0])))
-        page.gauge("etcd_debugging_mvcc_current_revision", "Current revision.", view.latestRevision)
-        page.gauge("etcd_debugging_mvcc_compact_revision", "Revision of the last compaction.", view.compactRevision)
-        page.gauge("etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of all puts.", putBytes)
-        page.counter("etcd_debugging_mvcc_events_total", "Events of this member.", events)
-        page.gauge("etcd_debugging_mvcc_watch_stream_total", "Watch streams.", member.lane.watches.streamCount)
-        page.gauge("etcd_debugging_mvcc_watcher_total", "Watchers.", member.lane.watches.watcherCount)
-        page.gauge("etcd_debugging_mvcc_slow_watcher_total", "Watchers that are behind.", member.lane.watches.slowCount)
-        page.gauge("etcd_debugging_mvcc_pending_events_total", "Events on their way to watchers.", member.lane.watches.pendingEvents)
-        page.counter("etcd_debugging_mvcc_db_compaction_keys_total", "Rows that compactions removed.", member.replica.apply.compactedRows)
-        page.gauge("etcd_debugging_mvcc_db_compaction_last", "When the last compaction ended, in seconds of 1970.", compactedAt)
-        page.histogram("etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", "Time of a slice of compaction.", compactionPause)
-        page.histogram("etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", "Time of a compaction.", compactionTotal)
+        page.gauge("etcd_mvcc_db_total_size_in_bytes", member.statistics.sizeBytes)
+        page.gauge("etcd_mvcc_db_total_size_in_use_in_bytes", member.statistics.sizeInUseBytes)
+        page.gauge("etcd_mvcc_db_open_read_transactions", member.statistics.openReadTransactions)
+        page.counter("etcd_mvcc_put_total", puts)
+        page.counter("etcd_mvcc_delete_total", deletes)
+        page.counter("etcd_mvcc_range_total", rangesDone)
+        page.counter("etcd_mvcc_txn_total", transactions)
+        page.histogram("etcd_mvcc_hash_duration_seconds", hash)
+        page.histogram("etcd_mvcc_hash_rev_duration_seconds", hashAtRevision)
+        page.gauge("etcd_debugging_mvcc_keys_total", view.liveCount(KeyRange(key: [0], end: [0])))
+        page.gauge("etcd_debugging_mvcc_current_revision", view.latestRevision)
+        page.gauge("etcd_debugging_mvcc_compact_revision", view.compactRevision)
+        page.gauge("etcd_debugging_mvcc_total_put_size_in_bytes", putBytes)
+        page.counter("etcd_debugging_mvcc_events_total", member.lane.watches.eventsSent)
+        page.gauge("etcd_debugging_mvcc_watch_stream_total", member.lane.watches.streamCount)
+        page.gauge("etcd_debugging_mvcc_watcher_total", member.lane.watches.watcherCount)
+        page.gauge("etcd_debugging_mvcc_slow_watcher_total", member.lane.watches.slowCount)
+        page.gauge("etcd_debugging_mvcc_pending_events_total", member.lane.watches.pendingEvents)
+        page.counter("etcd_debugging_mvcc_db_compaction_keys_total", member.replica.apply.compactedRows)
+        page.gauge("etcd_debugging_mvcc_db_compaction_last", compactedAt)
+        page.histogram("etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", compactionPause)
+        page.histogram("etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", compactionTotal)
         page.histogram(
-            "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds", "Time of the index's part in a slice.", indexCompactionPause)
+            "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds", indexCompactionPause)
         let delivery = "etcd_debugging_server_watch_send_loop_"
-        page.histogram(delivery + "watch_stream_duration_seconds", "Time to hand events to watchers.", watchDelivery)
-        page.histogram(delivery + "watch_stream_duration_per_event_seconds", "The same, for each event.", watchDeliveryPerEvent)
-        page.histogram(delivery + "control_stream_duration_seconds", "Time to answer requests on watch streams.", watchControl)
-        page.histogram(delivery + "progress_duration_seconds", "Time to send due notices of progress.", watchProgress)
+        page.histogram(delivery + "watch_stream_duration_seconds", watchDelivery)
+        page.histogram(delivery + "watch_stream_duration_per_event_seconds", watchDeliveryPerEvent)
+        page.histogram(delivery + "control_stream_duration_seconds", watchControl)
+        page.histogram(delivery + "progress_duration_seconds", watchProgress)
     }
 
     private func calls(_ page: inout MetricPage, _ member: MemberLoop) {
@@ -161,69 +169,69 @@ extension MemberMetrics {
                 }
             return "grpc_method=\"\(definition.method)\",grpc_service=\"\(definition.service)\",grpc_type=\"\(type)\""
         }
-        let all = RPC.allCases.sorted { labels($0) < labels($1) }
-        func family(_ name: String, _ help: String, _ count: (RPC) -> UInt64) {
-            page.family(name, "counter", help, all.map { (labels($0), Double(count($0))) })
+        // Locks and elections are shown from their first call on, as etcd does.
+        let all = RPC.allCases.filter { Self.isAlwaysShown($0) || statistics.started($0) > 0 }.sorted { labels($0) < labels($1) }
+        func family(_ name: String, _ count: (RPC) -> UInt64) {
+            page.family(name, "counter", all.map { (labels($0), Double(count($0))) })
         }
-        family("grpc_server_started_total", "RPCs begun.", statistics.started(_:))
-        family("grpc_server_msg_received_total", "Messages of RPCs received.", statistics.messagesReceived(_:))
-        family("grpc_server_msg_sent_total", "Messages of RPCs sent.", statistics.messagesSent(_:))
+        family("grpc_server_started_total", statistics.started(_:))
+        family("grpc_server_msg_received_total", statistics.messagesReceived(_:))
+        family("grpc_server_msg_sent_total", statistics.messagesSent(_:))
         page.family(
-            "grpc_server_handled_total", "counter", "RPCs done, whatever their outcome.",
+            "grpc_server_handled_total", "counter",
             all.flatMap { rpc in
-                GRPCStatusCode.allCases.map { code in
+                GRPCStatusCode.allCases.filter { Self.isAlwaysShown(rpc) || statistics.handled(rpc, code: $0.rawValue) > 0 }.map { code in
                     ("grpc_code=\"\(code.name)\",\(labels(rpc))", Double(statistics.handled(rpc, code: code.rawValue)))
                 }
             })
         if member.configuration.monitoring.extensiveMetrics {
             for rpc in all { handling.prepare(rpc) }
-            page.histogram("grpc_server_handling_seconds", "Time from an RPC's beginning to its end.", handling, labels: labels)
+            page.histogram("grpc_server_handling_seconds", handling, labels: labels)
         }
-        page.counter("etcd_network_client_grpc_sent_bytes_total", "Bytes sent to clients.", statistics.bytesSent)
-        page.counter("etcd_network_client_grpc_received_bytes_total", "Bytes received from clients.", statistics.bytesReceived)
+        page.counter("etcd_network_client_grpc_sent_bytes_total", statistics.bytesSent)
+        page.counter("etcd_network_client_grpc_received_bytes_total", statistics.bytesReceived)
         page.family(
-            "etcd_server_client_requests_total", "counter", "Requests by what clients say of their version.",
-            statistics.clientsByVersion.flatMap { client in
+            "etcd_server_client_requests_total", "counter", statistics.clientsByVersion.flatMap { client in
                 let version = "client_api_version=\"\(client.version.filter { $0 != "\"" && $0 != "\\" && !$0.isNewline })\""
                 return [("stream", client.streams), ("unary", client.unary)].filter { $0.1 > 0 }
                     .map { ("\(version),type=\"\($0.0)\"", Double($0.1)) }
             })
-        page.gauge("promhttp_metric_handler_requests_in_flight", "Requests for this page under way.", 1)
+        page.gauge("promhttp_metric_handler_requests_in_flight", 1)
         page.family(
-            "promhttp_metric_handler_requests_total", "counter", "Requests for this page.",
+            "promhttp_metric_handler_requests_total", "counter",
             [("code=\"200\"", Double(pages - 1)), ("code=\"500\"", 0), ("code=\"503\"", 0)])
+    }
+
+    private static func isAlwaysShown(_ rpc: RPC) -> Bool {
+        let service = rpc.definition.service
+        return service.hasPrefix("etcdserverpb.") || service == "grpc.health.v1.Health"
     }
 
     /// Of parts that a member does not run; etcd shows them all the same, and dashboards ask for them.
     private func unused(_ page: inout MetricPage) {
-        for name in ["expires_total", "watch_requests_total"] {
-            page.counter("etcd_debugging_store_\(name)", "Of the v2 store, which is gone.", 0)
-        }
-        page.family(
-            "etcd_debugging_store_reads_total", "counter", "Of the v2 store, which is gone.",
-            ["getRecursive"].map { ("action=\"\($0)\"", 0) })
-        page.family(
-            "etcd_debugging_store_writes_total", "counter", "Of the v2 store, which is gone.", ["create", "set"].map { ("action=\"\($0)\"", 0) })
-        page.gauge("etcd_debugging_store_watchers", "Of the v2 store, which is gone.", 0)
+        for name in ["expires_total", "watch_requests_total"] { page.counter("etcd_debugging_store_\(name)", 0) }
+        page.family("etcd_debugging_store_reads_total", "counter", [("action=\"getRecursive\"", 0)])
+        page.family("etcd_debugging_store_writes_total", "counter", ["create", "set"].map { ("action=\"\($0)\"", 0) })
+        page.gauge("etcd_debugging_store_watchers", 0)
         for name in ["cache_hits_total", "cache_keys_total", "cache_misses_total", "watchers_coalescing_total"] {
-            page.gauge("etcd_grpc_proxy_\(name)", "Of the gRPC proxy.", 0)
+            page.gauge("etcd_grpc_proxy_\(name)", 0)
         }
-        page.counter("etcd_grpc_proxy_events_coalescing_total", "Of the gRPC proxy.", 0)
+        page.counter("etcd_grpc_proxy_events_coalescing_total", 0)
     }
 
     private func process(_ page: inout MetricPage) {
-        page.gauge("process_start_time_seconds", "When the process began, in seconds of 1970.", started)
+        page.gauge("process_start_time_seconds", started)
         guard let usage = ProcessUsage() else { return }
-        page.counter("process_cpu_seconds_total", "User and system time.", usage.cpuSeconds)
-        page.gauge("process_resident_memory_bytes", "Resident memory.", usage.residentBytes)
-        page.gauge("process_virtual_memory_bytes", "Virtual memory.", usage.virtualBytes)
-        page.gauge("process_virtual_memory_max_bytes", "Limit of virtual memory.", usage.virtualBytesMax)
-        page.gauge("process_open_fds", "Open file descriptors.", usage.openFiles)
-        page.gauge("process_max_fds", "Limit of open file descriptors.", usage.openFilesMax)
-        page.gauge("os_fd_used", "Open file descriptors.", usage.openFiles)
-        page.gauge("os_fd_limit", "Limit of open file descriptors.", usage.openFilesMax)
-        page.counter("process_network_receive_bytes_total", "Bytes received over the network.", usage.networkReceived)
-        page.counter("process_network_transmit_bytes_total", "Bytes sent over the network.", usage.networkSent)
+        page.counter("process_cpu_seconds_total", usage.cpuSeconds)
+        page.gauge("process_resident_memory_bytes", usage.residentBytes)
+        page.gauge("process_virtual_memory_bytes", usage.virtualBytes)
+        page.gauge("process_virtual_memory_max_bytes", usage.virtualBytesMax)
+        page.gauge("process_open_fds", usage.openFiles)
+        page.gauge("process_max_fds", usage.openFilesMax)
+        page.gauge("os_fd_used", usage.openFiles)
+        page.gauge("os_fd_limit", usage.openFilesMax)
+        page.counter("process_network_receive_bytes_total", usage.networkReceived)
+        page.counter("process_network_transmit_bytes_total", usage.networkSent)
     }
 
     private var swiftVersion: String { "swift6.3" }

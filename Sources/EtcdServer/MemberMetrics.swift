@@ -53,7 +53,6 @@ final class MemberMetrics {
     private(set) var deletes: UInt64 = 0
     private(set) var transactions: UInt64 = 0
     private(set) var rangesDone: UInt64 = 0
-    private(set) var events: UInt64 = 0
     private(set) var putBytes: UInt64 = 0
     private(set) var leasesGranted: UInt64 = 0
     private(set) var leasesRevoked: UInt64 = 0
@@ -82,7 +81,8 @@ final class MemberMetrics {
             var end = start + 1
             while end < applied.count, applied[end].request == request { end += 1 }
             let times = UInt64(end - start)
-            apply.observe(request, applied[start..<end]) { Double($0.nanoseconds) / 1e9 }
+            // Changes of the cluster's configuration are not timed.
+            if request.kind != nil { apply.observe(request, applied[start..<end]) { Double($0.nanoseconds) / 1e9 } }
             start = end
             guard request.succeeded else { continue }
             switch request.kind {
@@ -96,13 +96,12 @@ final class MemberMetrics {
 
     func note(_ changes: [StoreRevision]) {
         for revision in changes {
-            events += UInt64(revision.changes.count)
             for change in revision.changes {
                 if change.isDelete {
                     deletes += 1
                 } else {
                     puts += 1
-                    putBytes += UInt64(change.row.count)
+                    putBytes += UInt64(KeyValue.payloadSize(of: change.row))
                 }
             }
         }

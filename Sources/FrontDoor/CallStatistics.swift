@@ -90,4 +90,8 @@ package final class CallStatistics {
     private static let unary = RPC.allCases.map { $0.definition.streaming == .unary }
 
     static func isUnary(_ rpc: RPC) -> Bool { unary[rpc.rawValue] }
+
+    private static let bidirectional = RPC.allCases.map { $0.definition.streaming == .bidirectional }
+
+    static func isBidirectional(_ rpc: RPC) -> Bool { bidirectional[rpc.rawValue] }
 }

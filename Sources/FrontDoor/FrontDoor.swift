@@ -38,6 +38,8 @@ package final class FrontDoor {
     package let reports: CallReports
     package internal(set) var healthSuccesses: UInt64 = 0
     package internal(set) var healthFailures: UInt64 = 0
+    /// Of `/livez` and `/readyz`, since their first time.
+    package internal(set) var healthChecks: [HealthCheck: HealthRecord] = [:]
     /// Of clients, of whatever kind, since the start.
     package internal(set) var messages: UInt64 = 0
     /// The page of `/metrics`.
@@ -50,6 +52,8 @@ package final class FrontDoor {
     package var outputArrived: () -> Void = {}
     /// The time as HTTP writes it; empty for none.
     package var date: () -> String = { "" }
+    /// Told what the log should know of the pages of health.
+    package var healthNews: (HealthNews) -> Void = { _ in }
     /// Told the name of a host that plain HTTP may not be addressed to.
     package var hostRefused: (String) -> Void = { _ in }
     private var connections: [ObjectIdentifier: HTTP2ServerHandler] = [:]

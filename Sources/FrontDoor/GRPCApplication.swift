@@ -190,6 +190,10 @@ final class GRPCCall: ReplySink {
         guard !isCounted else { return }
         isCounted = true
         statistics.handled(rpc, code)
+        // A unary call's answer counts, whether there is one or not.
+        if code != .ok, CallStatistics.isUnary(rpc) { statistics.sent(rpc, 0) }
+        // As Go's library has it, the end of a client's messages is one of them.
+        if CallStatistics.isBidirectional(rpc) { statistics.received(rpc, 0) }
         if let trace {
             trace.end(code: code.rawValue, message: message)
             self.trace = nil

@@ -17,11 +17,18 @@ final class GatewayCall: ReplySink {
     private var isEnding = false
     private var reports: (reports: CallReports, request: Bytes, begun: Instant)?
     private(set) var trace: CallTrace?
+    /// The call counts as one over gRPC, as it is one in Go's etcd.
+    private let statistics: CallStatistics
+    private let timer: (clock: () -> Instant, begun: Instant)?
+    private var isCounted = false
 
     private init(_ rpc: RPC, _ request: HTTPRequest, _ door: FrontDoor, _ responder: any HTTPResponder) {
         self.rpc = rpc
         self.responder = responder
         trace = door.tracer?.call(rpc, through: request)
+        statistics = door.statistics
+        timer = door.statistics.handlingTook == nil ? nil : (door.clock, door.clock())
+        statistics.started(rpc, by: statistics.client(version: nil))
     }
 
     static func start(
@@ -47,6 +54,7 @@ final class GatewayCall: ReplySink {
             return fail(error, responder)
         }
         let call = GatewayCall(rpc, request, door, responder)
+        call.statistics.received(rpc, message.count)
         if CallStatistics.isUnary(rpc) { call.reports = (door.reports, message, lane.now) }
         lane.call(rpc, message, CallMetadata(gateway: request), call)
     }
@@ -84,13 +92,14 @@ final class GatewayCall: ReplySink {
     func whenEnded(_ body: @escaping () -> Void) {
         responder.whenClosed { [unowned self] in
             isDone = true
-            endTrace(.canceled)
+            end(.canceled)
             body()
         }
     }
 
     func send(_ message: Bytes) {
         guard isOpen else { return }
+        statistics.sent(rpc, message.count)
         guard rpc.definition.streaming != .unary else {
             self.message = message
             return
@@ -108,7 +117,11 @@ final class GatewayCall: ReplySink {
 
     // A renewal that the leader answers comes after the body's end: the stream stays open for it.
 
-    func noteRequest() { asked += 1 }
+    /// - Parameter bytes: the size of the request's message.
+    func noteRequest(_ bytes: Int) {
+        asked += 1
+        statistics.received(rpc, bytes)
+    }
 
     /// No more requests will come, and each is answered once.
     func finishWhenAnswered() {
@@ -117,9 +130,16 @@ final class GatewayCall: ReplySink {
     }
 
     /// Of a call whose client went away nobody else hears.
-    deinit { endTrace(.canceled) }
+    deinit { end(.canceled) }
 
-    private func endTrace(_ code: GRPCStatusCode, _ message: String = "") {
+    private func end(_ code: GRPCStatusCode, _ message: String = "") {
+        if !isCounted {
+            isCounted = true
+            statistics.handled(rpc, code)
+            if code != .ok, CallStatistics.isUnary(rpc) { statistics.sent(rpc, 0) }
+            if CallStatistics.isBidirectional(rpc) { statistics.received(rpc, 0) }
+            if let timer { statistics.handlingTook?(rpc, timer.clock().nanoseconds &- timer.begun.nanoseconds) }
+        }
         guard let trace else { return }
         self.trace = nil
         trace.end(code: code.rawValue, message: message)
@@ -134,7 +154,7 @@ final class GatewayCall: ReplySink {
     func finish(_ error: EtcdError?) {
         guard !isDone else { return }
         isDone = true
-        endTrace(error?.code ?? .ok, error?.message ?? "")
+        end(error?.code ?? .ok, error?.message ?? "")
         if let reports, reports.reports.isWanted(since: reports.begun) {
             reports.reports.note(rpc, reports.request, message, since: reports.begun, remote: nil)
         }

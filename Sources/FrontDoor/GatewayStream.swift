@@ -61,7 +61,7 @@ final class GatewayStream {
                 guard let value else { break }
                 taken = scanner.position
                 let message = try GatewayJSON.request(value: value, of: rpc)
-                call.noteRequest()
+                call.noteRequest(message.count)
                 if rpc == .watch { lane.watch(message, metadata, call) } else { lane.keepAlive(message, metadata, call) }
                 guard call.isOpen else { return }
             }

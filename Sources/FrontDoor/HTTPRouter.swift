@@ -32,7 +32,24 @@ struct HTTPRequest {
         self.fields = fields
         self.body = body
         self.local = local
-        path = uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[..<$0]) } ?? uri
+        let name = uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(uri[..<$0]) } ?? uri
+        path = name.utf8.contains(UInt8(ascii: "%")) ? Self.unescaped(name) ?? name : name
+    }
+
+    /// A path whose characters may be written by their numbers; nil if it is wrong.
+    private static func unescaped(_ path: String) -> String? {
+        var bytes: [UInt8] = []
+        var rest = path.utf8[...]
+        while let next = rest.popFirst() {
+            guard next == UInt8(ascii: "%") else {
+                bytes.append(next)
+                continue
+            }
+            guard let byte = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16), rest.count >= 2 else { return nil }
+            bytes.append(byte)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
     }
 
     /// - Parameter name: in lower case.
@@ -139,7 +156,9 @@ struct HTTPRouter {
         traffic != .metrics && frontDoor.settings.servesGateway && Self.isGatewayPath(request.path)
     }
 
-    private static func isGatewayPath(_ path: String) -> Bool { path.hasPrefix("/v3/") || path.hasPrefix("/v3beta/") }
+    private static func isGatewayPath(_ path: String) -> Bool {
+        (path.hasPrefix("/v3/") || path.hasPrefix("/v3beta/")) && !path.contains("//")
+    }
 
     /// Whether a WebSocket may take the request's place.
     func mayBecomeWebSocket(_ request: HTTPRequest) -> Bool { isGatewayRequest(request) && refusal(of: request) == nil }
@@ -154,24 +173,57 @@ struct HTTPRouter {
         if traffic != .metrics, request.method == "OPTIONS" { return responder.respond(200, [], Bytes()) }
         switch request.path {
         case "/version" where traffic != .metrics: version(request, responder)
-        case "/health": health(request, responder)
+        case "/health": HealthPage(frontDoor).answer(request, responder)
         case "/metrics":
-            responder.respond(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], Bytes(frontDoor.metrics()))
-        case let path where path == "/livez" || path.hasPrefix("/livez/"):
-            HealthChecks(member, lane).answer(
-                request, responder, group: "livez", names: ["serializable_read"])
-        case let path where path == "/readyz" || path.hasPrefix("/readyz/"):
-            HealthChecks(member, lane).answer(
-                request, responder, group: "readyz",
-                names: ["data_corruption", "serializable_read", "linearizable_read", "non_learner"])
+            responder.respond(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")], Bytes(frontDoor.metrics()))
+        case let path where HealthChecks(path: path) != nil:
+            HealthChecks(path: path)?.answer(request, responder, frontDoor)
         case "/debug/vars" where traffic != .metrics: variables(responder)
         case let path where traffic != .metrics && frontDoor.settings.servesProfiles && ProfilePages.serve(path):
             profile(request, responder)
         case _ where isGatewayRequest(request):
             GatewayCall.start(request, frontDoor, responder, valueBytesMax: valueBytesMax)
         default:
+            if let plain = plainPath(of: request.path) { return redirect(request, to: plain, responder) }
             responder.text(404, "404 page not found\n")
         }
+    }
+
+    /// Where a path leads without doubled slashes and dots; nil if it is as plain as can be. `/v3` is a folder's name.
+    private func plainPath(of path: String) -> String? {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part != ".." { parts.append(part) } else { _ = parts.popLast() }
+        }
+        var plain = "/" + parts.joined(separator: "/")
+        if path.hasSuffix("/") || path.hasSuffix("/.") || path.hasSuffix("/.."), plain != "/" { plain += "/" }
+        if plain == "/v3" && traffic != .metrics && frontDoor.settings.servesGateway { plain += "/" }
+        return plain == path ? nil : plain
+    }
+
+    private func redirect(_ request: HTTPRequest, to path: String, _ responder: any HTTPResponder) {
+        let location = path + (request.uri.firstIndex(of: "?").map { String(request.uri[$0...]) } ?? "")
+        guard request.method == "GET" || request.method == "HEAD" else {
+            return responder.respond(307, [("Location", location)], Bytes())
+        }
+        let fields = [("Content-Type", "text/html; charset=utf-8"), ("Location", location)]
+        let page = "<a href=\"\(escapedForHTML(location))\">Temporary Redirect</a>.\n\n"
+        responder.respond(307, fields, request.method == "GET" ? Bytes(page) : Bytes())
+    }
+
+    private func escapedForHTML(_ text: String) -> String {
+        var out = ""
+        for character in text {
+            switch character {
+            case "&": out += "&amp;"
+            case "<": out += "&lt;"
+            case ">": out += "&gt;"
+            case "\"": out += "&#34;"
+            case "'": out += "&#39;"
+            default: out.append(character)
+            }
+        }
+        return out
     }
 
     // MARK: Who may ask
@@ -282,85 +334,5 @@ struct HTTPRouter {
             }
         }
         responder.whenClosed { task.cancel() }
-    }
-
-    private func health(_ request: HTTPRequest, _ responder: any HTTPResponder) {
-        guard isGet(request, responder) else { return }
-        let excluded = request.query("exclude")
-        func answer(_ isHealthy: Bool, _ reason: String) {
-            if isHealthy { frontDoor.healthSuccesses += 1 } else { frontDoor.healthFailures += 1 }
-            let json = JSONValue.object(["health": .string(isHealthy ? "true" : "false"), "reason": .string(reason)])
-            responder.respond(isHealthy ? 200 : 503, [("Content-Type", "text/plain; charset=utf-8")],
-                Bytes(json.encoded + (isHealthy ? [] : [UInt8(ascii: "\n")])))
-        }
-        for alarm in member.alarms.members where !excluded.contains(alarm.alarm.name) {
-            return answer(false, "ALARM \(alarm.alarm.name)")
-        }
-        let isSerializable = request.query("serializable").contains("true")
-        if !isSerializable, member.raftStatus.lead == 0 { return answer(false, "RAFT NO LEADER") }
-        lane.probe(isSerializable: isSerializable) { outcome in
-            switch outcome {
-            case .success: answer(true, "")
-            case .failure(let error): answer(false, "RANGE ERROR:\(error.message)")
-            }
-        }
-    }
-}
-
-/// `/livez` and `/readyz`: named checks, all of them or one.
-private struct HealthChecks {
-    let member: any MemberState
-    let lane: FrontLane
-
-    init(_ member: any MemberState, _ lane: FrontLane) {
-        self.member = member
-        self.lane = lane
-    }
-
-    func answer(_ request: HTTPRequest, _ responder: any HTTPResponder, group: String, names: [String]) {
-        guard request.method == "GET" else {
-            return responder.text(405, "Method Not Allowed\n", [("Allow", "GET")])
-        }
-        var wanted = names
-        let rest = request.path.dropFirst(group.count + 2)
-        if !rest.isEmpty {
-            guard names.contains(String(rest)) else { return responder.text(404, "404 page not found\n") }
-            wanted = [String(rest)]
-        }
-        let excluded = request.query("exclude")
-        wanted.removeAll { excluded.contains($0) }
-        run(wanted[...], [:]) { results in
-            let failed = wanted.filter { results[$0] != nil }
-            var lines = ""
-            for name in wanted {
-                lines += results[name].map { "[-]\(name) failed: \($0)\n" } ?? "[+]\(name) ok\n"
-            }
-            if failed.isEmpty {
-                let isVerbose = !request.query("verbose").isEmpty
-                responder.text(200, isVerbose ? lines + "ok\n" : "ok\n")
-            } else {
-                responder.text(503, lines)
-            }
-        }
-    }
-
-    /// One check after the other; a result holds the reason of a failure.
-    private func run(_ names: ArraySlice<String>, _ results: [String: String], _ finish: @escaping ([String: String]) -> Void) {
-        guard let name = names.first else { return finish(results) }
-        let next: (String?) -> Void = { reason in
-            var results = results
-            results[name] = reason
-            run(names.dropFirst(), results, finish)
-        }
-        switch name {
-        case "data_corruption":
-            next(member.alarms.contains(.corrupt) ? "alarm activated: CORRUPT" : nil)
-        case "non_learner":
-            next(member.membership.isLocalLearner ? "not supported for learner" : nil)
-        default:
-            lane.probe(isSerializable: name == "serializable_read") { outcome in
-                if case .failure(let error) = outcome { next(error.message) } else { next(nil) }
-            }
-        }
     }
 }

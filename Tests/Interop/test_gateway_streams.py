@@ -1,6 +1,7 @@
 """Streams through the JSON gateway, on HTTP/1 and WebSockets, ours and Go's; and ports that serve only some of it."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -254,7 +255,8 @@ def test_a_port_is_shared_with_go(tmp_path):
             seen, deadline = set(), time.monotonic() + 30
             while len(seen) < 2:
                 assert ours.process.poll() is None and time.monotonic() < deadline, (seen, ours.log_tail())
-                seen.add(ours.get("/version")[1]["etcdserver"])
+                seen.add(re.search(r'server_go_version="([a-z]+)', ours.get("/metrics")[1]["text"])[1])
+            assert seen == {"go", "swift"}
         finally:
             ours.kill()
 

@@ -82,3 +82,33 @@ def test_hosts_that_are_not_meant(tmp_path):
                    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
         for member in (ours, go):
             assert ask(member, "GET", "/v3/watch", upgrade, "")[0] == 421
+
+
+PATHS = {
+    "//health?serializable=true": (307, "/health?serializable=true"), "/./version": (307, "/version"),
+    "/health/../version": (307, "/version"), "/v3": (307, "/v3/"), "/v3//kv/range": (307, "/v3/kv/range"),
+    "/livez/": (404, None), "/livez/nothing": (404, None), "/readyz/livez": (404, None), "/%68ealth": (200, None),
+    "/readyz/linearizable_read?exclude=linearizable_read&verbose": (200, None), "/version/": (404, None),
+}
+
+
+def test_paths_that_are_not_plain(tmp_path, member):
+    """What is nearly a page leads there; what is below a page and no check of it is nothing, whatever the method."""
+    members = [member]
+    if harness.go_version() >= (3, 7):
+        members.append(harness.Member(tmp_path / "go", program=harness.go_program("etcd")).start())
+    try:
+        for path, (status, location) in PATHS.items():
+            for method in ("GET", "HEAD", "POST"):
+                answers = [ask(one, method, path, {}, None if method != "POST" else "{}") for one in members]
+                expected = 405 if status == 200 and method != "GET" else status
+                assert {answer[0] for answer in answers} == {expected}, (method, path, answers)
+                assert {answer[1].get("Location") for answer in answers} == {location}
+                assert len({answer[2] for answer in answers}) == 1, (method, path, answers)
+    finally:
+        for one in members[1:]:
+            one.kill()
+    page = ask(member, "GET", "//health?a=<\"", {}, None)[2]
+    assert page == b'<a href="/health?a=&lt;&#34;">Temporary Redirect</a>.\n\n'
+    one = ask(member, "GET", "/readyz/linearizable_read?exclude=linearizable_read&verbose", {}, None)[2]
+    assert one == b"[+]linearizable_read ok\nok\n"

@@ -68,6 +68,59 @@ def test_every_family_of_go(tmp_path):
     assert not wrong, "\n".join(wrong)
 
 
+def test_what_is_said_of_each_family(member, tmp_path):
+    """In etcd's words: tools show them beside the names."""
+    def said(member):
+        return dict(line.split(" ", 3)[2:] for line in member.get("/metrics")[1]["text"].splitlines() if line.startswith("# HELP "))
+
+    ours = said(member)
+    assert len(ours) > 100 and all(ours.values())
+    assert ours["etcd_server_has_leader"] == "Whether or not a leader exists. 1 is existence, 0 is not."
+    assert ours["etcd_mvcc_db_total_size_in_bytes"] == "Total size of the underlying database physically allocated in bytes."
+    assert ours["etcd_disk_wal_fsync_duration_seconds"] == "The latency distributions of fsync called by WAL."
+    assert ours["grpc_server_handled_total"] == "Total number of RPCs completed on the server, regardless of success or failure."
+    if harness.go_version() >= (3, 7):
+        with harness.Member(tmp_path / "go", program=harness.go_program("etcd")) as go:
+            theirs = said(go)
+        assert not {name: (ours[name], text) for name, text in theirs.items() if name in ours and ours[name] != text}
+
+
+def test_checks_of_health_are_counted(member):
+    before = samples(member)
+    assert not any(name.startswith("etcd_server_healthcheck") for name, _ in before)
+    assert member.get("/livez")[0] == member.get("/readyz")[0] == member.get("/readyz/data_corruption")[0] == 200
+    member.post("/v3/maintenance/alarm", {"action": "ACTIVATE", "memberID": "5", "alarm": "CORRUPT"})
+    status, answer = member.get("/readyz")
+    assert status == 503
+    assert answer["text"] == (
+        "[-]data_corruption failed: alarm activated: CORRUPT\n[+]serializable_read ok\n[+]linearizable_read ok\n"
+        "[+]non_learner ok\n\n")
+    after = samples(member)
+
+    def checks(family, kind, check, **labels):
+        wanted = {"type": kind, "name": check, **labels}.items()
+        return sum(value for (name, its), value in after.items() if name == family and set(wanted) <= set(its))
+
+    for kind, check in [("livez", "serializable_read"), ("readyz", "serializable_read"), ("readyz", "linearizable_read"),
+                        ("readyz", "non_learner")]:
+        assert checks("etcd_server_healthcheck", kind, check) == 1
+    assert checks("etcd_server_healthcheck", "readyz", "data_corruption") == 0
+    assert checks("etcd_server_healthchecks_total", "readyz", "data_corruption", status="success") == 2
+    assert checks("etcd_server_healthchecks_total", "readyz", "data_corruption", status="error") == 1
+    assert '"msg":"Health check error","path":"/readyz"' in member.log()
+    # Reads of these pages are reads.
+    assert total(after, "etcd_mvcc_range_total") - total(before, "etcd_mvcc_range_total") >= 5
+
+
+def test_locks_are_shown_from_their_first_call_on(member):
+    def services():
+        return {dict(labels).get("grpc_service") for name, labels in samples(member) if name == "grpc_server_started_total"}
+
+    assert "v3lockpb.Lock" not in services()
+    assert member.post("/v3/lock/unlock", {"key": b64("l")})[0] == 200
+    assert "v3lockpb.Lock" in services() and "v3electionpb.Election" not in services()
+
+
 def test_figures_move(member):
     def value(name, **labels):
         page = member.get("/metrics")[1]
@@ -82,8 +135,15 @@ def test_figures_move(member):
     member.put("a", "2")
     assert value("etcd_mvcc_put_total") == before + 2
     harness.etcdctl(member, "put", "a", "3")
-    assert value("grpc_server_handled_total", grpc_method="Put", grpc_code="OK") == 1
-    assert value("grpc_server_started_total", grpc_method="Put") == 1
+    # What comes through the gateway is a call as any other.
+    assert value("grpc_server_handled_total", grpc_method="Put", grpc_code="OK") == 3
+    for name in ("started", "msg_received", "msg_sent"):
+        assert value(f"grpc_server_{name}_total", grpc_method="Put") == 3
+    assert value("etcd_debugging_mvcc_total_put_size_in_bytes") == 6
+    # Refused calls have an answer, too, as Go's library counts.
+    assert member.post("/v3/kv/put", {})[0] == 400
+    assert value("grpc_server_handled_total", grpc_method="Put", grpc_code="InvalidArgument") == 1
+    assert value("grpc_server_msg_sent_total", grpc_method="Put") == 4
     assert value("etcd_server_apply_duration_seconds_count", op="Put", success="true") >= 3
     assert value("etcd_disk_wal_fsync_duration_seconds_count") > 3
     assert value("etcd_debugging_mvcc_keys_total") == 1
@@ -158,7 +218,7 @@ NOT_COMPARED = ("go_", "promhttp_", "process_", "os_", "etcd_network_", "etcd_de
 
 def test_what_moves_in_go_moves_here(tmp_path):
     """The same script on both: every family that both have and that Go moved, ours moved, too."""
-    extra = ["--snapshot-count", "10", "--experimental-watch-progress-notify-interval", "100ms"]
+    extra = ["--snapshot-count", "10", harness.flag("watch-progress-notify-interval"), "100ms"]
     ours_extra = ["--snapshot-count", "10", "--watch-progress-notify-interval", "100ms"]
     moved = {}
     with harness.Member(tmp_path / "go", program=harness.go_program("etcd"), extra=extra + ["--metrics", "extensive"]) as go, \

@@ -295,12 +295,12 @@ def test_watch_script(tmp_path, member):
 def test_lease_renewals_are_shared(tmp_path, behind):
     with Proxy(tmp_path, "grpc-proxy", behind.endpoint) as proxy, grpc.insecure_channel(proxy.endpoint) as channel:
         unary(channel, LEASE + "LeaseGrant", field(1, 600) + field(2, 77))
-        before = member_metric(behind, "grpc_server_msg_received_total", "LeaseKeepAlive")
+        before = member_metric(behind, "etcd_debugging_lease_renewed_total")
         for _ in range(20):
             replies = channel.stream_stream(LEASE + "LeaseKeepAlive")(iter([field(1, 77)]), timeout=10)
             answers = list(replies)
             assert [number(answer, 2) for answer in answers] == [77] and 590 < number(answers[0], 3) <= 600
-        assert member_metric(behind, "grpc_server_msg_received_total", "LeaseKeepAlive") - before == 1
+        assert member_metric(behind, "etcd_debugging_lease_renewed_total") - before == 1
         unary(channel, LEASE + "LeaseRevoke", field(1, 77))
         answers = list(channel.stream_stream(LEASE + "LeaseKeepAlive")(iter([field(1, 77)]), timeout=10))
         assert number(answers[0], 3) == 0

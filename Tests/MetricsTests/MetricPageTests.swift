@@ -7,8 +7,8 @@ struct MetricPageTests {
     func histogram() {
         var histogram = Histogram(start: 0.001, factor: 2, count: 3)
         for value in [0.0005, 0.001, 0.0011, 0.004, 7] { histogram.observe(value) }
-        var page = MetricPage()
-        page.histogram("took_seconds", "How long it took.", histogram)
+        var page = MetricPage(help: ["took_seconds": "How long it took."])
+        page.histogram("took_seconds", histogram)
         #expect(
             page.text() == """
                 # HELP took_seconds How long it took.
@@ -26,11 +26,11 @@ struct MetricPageTests {
     @Test("families show each set of labels, and nothing while they have none")
     func families() {
         var family = HistogramFamily<String>(Histogram(start: 1, factor: 2, count: 1))
-        var page = MetricPage()
-        page.histogram("empty", "Nothing.", family) { $0 }
+        var page = MetricPage(help: ["took_seconds": "How long it took."])
+        page.histogram("empty", family) { $0 }
         family.observe("Put", 3)
-        page.histogram("filled", "Something.", family) { "op=\"\($0)\"" }
-        page.family("a_total", "counter", "Counts.", [("x=\"1\"", 2)])
+        page.histogram("filled", family) { "op=\"\($0)\"" }
+        page.family("a_total", "counter", [("x=\"1\"", 2)])
         let text = page.text()
         #expect(!text.contains("empty") && text.hasPrefix("# HELP a_total"), "in order of names")
         #expect(text.contains("filled_bucket{op=\"Put\",le=\"+Inf\"} 1") && text.contains("filled_sum{op=\"Put\"} 3"))

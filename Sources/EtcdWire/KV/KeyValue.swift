@@ -42,6 +42,23 @@ package struct KeyValue: WireMessage {
 
     package func encode(into writer: inout WireWriter) { write(to: &writer) }
 
+    /// How many bytes the key and the value of an encoded pair have; 0 of what is none.
+    package static func payloadSize(of row: Bytes) -> Int {
+        var reader = WireReader(row)
+        var size = 0
+        do throws(WireError) {
+            while let field = try reader.next() {
+                switch (field.number, field.type) {
+                case (1, .lengthDelimited), (5, .lengthDelimited): size += try reader.bytes(field).count
+                default: try reader.skip(field)
+                }
+            }
+        } catch {
+            return 0
+        }
+        return size
+    }
+
     func write(to sink: inout some FieldSink) {
         sink.field(1, key)
         sink.field(2, createRevision)

@@ -165,19 +165,23 @@ struct ProxyServices: Sendable {
         _ = try await keys.range(request, Asker(timeout: timeout))
     }
 
+    private static let metricHelp = [
+        "etcd_grpc_proxy_cache_hits_total": "Total number of cache hits",
+        "etcd_grpc_proxy_cache_keys_total": "Total number of keys/ranges cached",
+        "etcd_grpc_proxy_cache_misses_total": "Total number of cache misses",
+        "etcd_grpc_proxy_events_coalescing_total": "Total number of events coalescing",
+        "etcd_grpc_proxy_watchers_coalescing_total": "Total number of current watchers coalescing",
+    ]
+
     func metricsPage() -> String {
         let cache = keys.cacheNumbers
         let watching = watches.numbers
-        var page = MetricPage()
-        page.gauge("etcd_grpc_proxy_cache_hits_total", "Total number of cache hits", cache.hits)
-        page.gauge("etcd_grpc_proxy_cache_keys_total", "Total number of keys/ranges cached", cache.keys)
-        page.gauge("etcd_grpc_proxy_cache_misses_total", "Total number of cache misses", cache.misses)
-        page.counter("etcd_grpc_proxy_events_coalescing_total", "Total number of events coalescing", watching.events)
-        page.gauge(
-            "etcd_grpc_proxy_watchers_coalescing_total",
-            "Total number of current watchers coalescing",
-            watching.watchers
-        )
+        var page = MetricPage(help: Self.metricHelp)
+        page.gauge("etcd_grpc_proxy_cache_hits_total", cache.hits)
+        page.gauge("etcd_grpc_proxy_cache_keys_total", cache.keys)
+        page.gauge("etcd_grpc_proxy_cache_misses_total", cache.misses)
+        page.counter("etcd_grpc_proxy_events_coalescing_total", watching.events)
+        page.gauge("etcd_grpc_proxy_watchers_coalescing_total", watching.watchers)
         return page.text()
     }
 }
