@@ -47,7 +47,7 @@ package enum EtcdProgram {
             do {
                 logger = try configuration.logging.openLogger()
             } catch {
-                ServerLogger.standard().error("failed to verify flags", [.error(error)])
+                ServerLogger.standard().warn("failed to verify flags", [.error(error)])
                 exit(1)
             }
             for line in lines { line.write(to: line.logger == .configured ? logger : .standard()) }
@@ -69,7 +69,7 @@ package enum EtcdProgram {
         do {
             try server.start()
         } catch {
-            logger.fatal("failed to start etcd", [.error(error)])
+            logger.fatal((error as? ServerStartError)?.message ?? "discovery failed", [.error(error)])
             exit(1)
         }
         switch ending.wait() {

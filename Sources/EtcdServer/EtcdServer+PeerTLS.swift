@@ -1,5 +1,6 @@
 // TLS between members, as the settings ask for it.
 
+import FileIO
 import NIOCore
 import PeerTransport
 import ServerConfiguration
@@ -10,15 +11,25 @@ extension EtcdServer {
     /// Nil where no certificate is configured; bound to the member's loop.
     func peerTLS() throws -> NIOLoopBound<PeerTLS>? {
         let listen = configuration.listen
+        let configured = configuration.security.peer
+        for url in listen.peerURLs where !url.isTLS {
+            if !configured.certFile.isEmpty || !configured.keyFile.isEmpty {
+                logger.warn(
+                    "scheme is HTTP while key and cert files are present; ignoring key and cert files",
+                    [.string("peer-url", url.description)])
+            }
+            if configured.clientCertAuth {
+                logger.warn(
+                    "scheme is HTTP while --peer-client-cert-auth is enabled; ignoring client cert auth for this URL",
+                    [.string("peer-url", url.description)])
+            }
+        }
+        // Connections to other members need the authorities, whatever this one listens with.
+        if !configured.trustedCAFile.isEmpty { _ = try POSIXFileSystem().read(configured.trustedCAFile) }
         guard
             let (tls, isSelfMade) = try certificates(
                 configuration.security.peer, port: "peer", urls: listen.peerURLs, flags: "--peer-cert-file, --peer-key-file")
         else { return nil }
-        for url in listen.peerURLs where !url.isTLS {
-            logger.warn(
-                "scheme is http or unix while peer key and cert files are present; ignoring peer key and cert files",
-                [.string("peer-url", url.description)])
-        }
         logger.info(
             "starting with peer TLS",
             [.string("cert", tls.certFile), .string("key", tls.keyFile), .string("trusted-ca", tls.trustedCAFile)])

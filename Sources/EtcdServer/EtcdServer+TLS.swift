@@ -19,6 +19,11 @@ extension EtcdServer {
     ) throws -> (files: TLSConfiguration, areSelfMade: Bool)? {
         var tls = configured
         var areSelfMade = false
+        if tls.autoTLS, tls.certFile.isEmpty, tls.keyFile.isEmpty, configuration.security.selfSignedCertValidityYears == 0 {
+            let reason = "selfSignedCertValidity is invalid,it should be greater than 0"
+            logger.warn("cannot generate cert", [.error(reason)])
+            throw ServerStartError(description: reason, message: "failed to get \(port) self-signed certs")
+        }
         if tls.autoTLS, tls.certFile.isEmpty, tls.keyFile.isEmpty {
             let hosts = urls.filter { $0.isTLS && !$0.isSocket }.map(\.host)
             guard !hosts.isEmpty else { return nil }
@@ -62,22 +67,28 @@ extension EtcdServer {
     /// Nil where no certificate is configured.
     func clientTLSSettings() throws -> TLSSettings? {
         let listen = configuration.listen
+        let configured = configuration.security.client
+        for url in listen.clientURLs + listen.clientHTTPURLs where !url.isTLS {
+            if !configured.certFile.isEmpty || !configured.keyFile.isEmpty {
+                logger.warn(
+                    "scheme is http or unix while key and cert files are present; ignoring key and cert files",
+                    [.string("client-url", url.description)])
+            }
+            if configured.clientCertAuth {
+                logger.warn(
+                    "scheme is http or unix while --client-cert-auth is enabled; ignoring client cert auth for this URL",
+                    [.string("client-url", url.description)])
+            }
+        }
+        // Files that nobody needs are not even looked at.
+        guard configured.autoTLS || (listen.clientURLs + listen.clientHTTPURLs + listen.metricsURLs).contains(where: \.isTLS)
+        else { return nil }
         guard
             let (tls, _) = try certificates(
                 configuration.security.client, port: "client", urls: listen.clientURLs,
                 others: listen.clientHTTPURLs + listen.metricsURLs,
                 flags: "--cert-file, --key-file")
         else { return nil }
-        for url in listen.clientURLs + listen.clientHTTPURLs where !url.isTLS {
-            logger.warn(
-                "scheme is http or unix while key and cert files are present; ignoring key and cert files",
-                [.string("client-url", url.description)])
-            if tls.clientCertAuth {
-                logger.warn(
-                    "scheme is http or unix while --client-cert-auth is enabled; ignoring client cert auth for this URL",
-                    [.string("client-url", url.description)])
-            }
-        }
         return listening(tls)
     }
 }

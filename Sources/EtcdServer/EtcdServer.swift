@@ -33,6 +33,8 @@ final class PeerDoor {
 /// Why a member did not start.
 package struct ServerStartError: Error, CustomStringConvertible {
     package let description: String
+    /// The message of the log's last line.
+    package var message = "discovery failed"
 }
 
 package final class EtcdServer {
@@ -67,11 +69,12 @@ package final class EtcdServer {
         let isInitialized = FileManager.default.fileExists(atPath: configuration.effectiveWALDirectory)
         let directoryType = try prepareDataDirectory()
         logger.info(
-            "Initialize and start etcd server",
+            directoryType == "empty" ? "Initialize and start etcd server" : "server has already been initialized",
             [.string("data-dir", configuration.dataDirectory), .string("dir-type", directoryType)])
         let listen = configuration.listen
         logger.info("configuring peer listeners", [.strings("listen-peer-urls", listen.peerURLs.map(\.description))])
-        let peerTLS = try peerTLS()
+        let peerTLS = try sayingWhatFailed { try self.peerTLS() }
+        try checkSettings()
         let door = try loop.submit { [loop] in NIOLoopBound(PeerDoor(), eventLoop: loop) }.wait()
         try bindPeers(door)
         logger.info("configuring client listeners", [.strings("listen-client-urls", listen.clientURLs.map(\.description))])
@@ -92,7 +95,7 @@ package final class EtcdServer {
         } catch {
             throw ServerStartError(description: "\(error)")
         }
-        var settings = try bootstrapSettings(isInitialized: isInitialized, peerTLS)
+        var settings = try sayingWhatFailed { try bootstrapSettings(isInitialized: isInitialized, peerTLS) }
         settings.hashPassword = { password, salt in authenticator.hash(password, salt: salt) }
         let ready = DispatchSemaphore(value: 0)
         let (configuration, logger, loop, whenRemoved, chosen) = (configuration, logger, loop, whenRemoved, settings)
@@ -100,8 +103,13 @@ package final class EtcdServer {
         let tls = try clientTLSSettings().map { settings in
             try loop.submit { NIOLoopBound(try ServerTLS(settings), eventLoop: loop) }.wait()
         }
+        let bootstrapped = try sayingWhatFailed {
+            try loop.submit {
+                NIOLoopBound(try MemberLoop.bootstrap(chosen, configuration, authenticator, logger, loop), eventLoop: loop)
+            }.wait()
+        }
         member = try loop.submit {
-            let member = try MemberLoop.bootstrap(chosen, configuration, authenticator, logger, loop)
+            let member = bootstrapped.value
             member.whenReady = { ready.signal() }
             member.whenRemoved = whenRemoved
             member.exporter = exporter
@@ -148,13 +156,12 @@ package final class EtcdServer {
     /// Answers nobody any more, makes everything durable and lets go of the files.
     /// - Parameter handsOver: whether another member is to lead from now on; not where this one was removed.
     package func stop(handsOver: Bool = true) {
-        logger.info(
-            "closing etcd server",
-            [
-                .string("name", configuration.name), .string("data-dir", configuration.dataDirectory),
-                .strings("advertise-peer-urls", configuration.listen.advertisePeerURLs.map(\.description)),
-                .strings("advertise-client-urls", configuration.listen.advertiseClientURLs.map(\.description)),
-            ])
+        let fields: [LogField] = [
+            .string("name", configuration.name), .string("data-dir", configuration.dataDirectory),
+            .strings("advertise-peer-urls", configuration.listen.advertisePeerURLs.map(\.description)),
+            .strings("advertise-client-urls", configuration.listen.advertiseClientURLs.map(\.description)),
+        ]
+        logger.info("closing etcd server", fields)
         if let member, handsOver {
             let done = DispatchSemaphore(value: 0)
             _ = try? loop.submit { member.value.handOver { done.signal() } }.wait()
@@ -166,9 +173,7 @@ package final class EtcdServer {
             _ = try? loop.submit { member.value.finishStop() }.wait()
         }
         exporter?.stop(within: Self.lastSpansTimeout)
-        logger.info(
-            "closed etcd server",
-            [.string("name", configuration.name), .string("data-dir", configuration.dataDirectory)])
+        logger.info("closed etcd server", fields)
         logger.close()
     }
 
@@ -418,62 +423,6 @@ extension MemberLoop {
         case .storeRestored(let revision):
             logger.info("kvstore restored", [.int("current-rev", revision)])
         case .removedTemporary(let name): logger.warn("removed a file of an interrupted write", [.string("path", name)])
-        }
-    }
-
-    /// The lines between bootstrap and the first election.
-    func announce() {
-        let id = LogField.string("local-member-id", hexadecimal(memberID))
-        let quota = configuration.storage.effectiveQuotaBytes ?? 0
-        if quota == StorageConfiguration.defaultQuotaBytes, configuration.storage.quotaBackendBytes == 0 {
-            logger.info(
-                "enabled backend quota with default value",
-                [
-                    .string("quota-name", "v3-applier"), .int("quota-size-bytes", quota),
-                    .string("quota-size", humanizedBytes(UInt64(quota))),
-                ])
-        } else if quota > 0 {
-            logger.info(
-                "enabled backend quota",
-                [
-                    .string("quota-name", "v3-applier"), .int("quota-size-bytes", quota),
-                    .string("quota-size", humanizedBytes(UInt64(quota))),
-                ])
-        } else {
-            logger.info("disabled backend quota", [.string("quota-name", "v3-applier"), .int("quota-size-bytes", quota)])
-        }
-        logger.info(
-            "starting etcd server",
-            [
-                id, .string("local-server-version", SemanticVersion.server.description),
-                .string("cluster-version", membership.clusterVersion?.minorDescription ?? "to_be_decided"),
-            ])
-        func texts(_ urls: [EndpointURL]) -> [String] { urls.map(\.description) }
-        let listen = configuration.listen
-        logger.info(
-            "now serving peer/client/metrics",
-            [
-                id, .strings("initial-advertise-peer-urls", texts(listen.advertisePeerURLs)),
-                .strings("listen-peer-urls", texts(listen.peerURLs)),
-                .strings("advertise-client-urls", texts(listen.advertiseClientURLs)),
-                .strings("listen-client-urls", texts(listen.clientURLs)),
-                .strings("listen-metrics-urls", texts(listen.metricsURLs)),
-            ])
-        for url in listen.peerURLs {
-            logger.info("serving peer traffic", [.string("address", url.host)])
-            logger.info("cmux::serve", [.string("address", url.host)])
-        }
-        for (directory, suffix, keep) in [
-            (configuration.snapshotDirectory, "snap.db", configuration.raft.maxSnapshots),
-            (configuration.snapshotDirectory, "snap", configuration.raft.maxSnapshots),
-            (configuration.effectiveWALDirectory, "wal", configuration.raft.maxWALs),
-        ] where keep > 0 {
-            logger.info(
-                "started to purge file",
-                [
-                    .string("dir", directory), .string("suffix", suffix), .uint("max", keep),
-                    .duration("interval", Duration.seconds(30)),
-                ])
         }
     }
 }
