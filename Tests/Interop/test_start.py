@@ -44,6 +44,7 @@ STARTS = {
         ["--quota-backend-bytes", "9000000000", "--max-request-bytes", "20000000"], None, [
             ("warn", "exceeded recommended request limit", None), ("warn", "quota exceeds the maximum value", None),
             ("info", "enabled backend quota", None)]),
+    "beta features off": (["--feature-gates", "AllBeta=false"], None, [("info", "ready to serve client requests", None)]),
     "a log that cannot be": (
         ["--log-outputs", "/nothing/at/all"], 1, [
             ("warn", "failed to verify flags", "open sink \"/nothing/at/all\": open /nothing/at/all: no such file or directory")]),
