@@ -12,9 +12,12 @@ package func tlsFailureText(_ description: String) -> String? {
         return "tls: failed to verify certificate: x509: certificate is not valid for \(name)"
     }
     if description.contains("unableToValidateCertificate") { return "tls: failed to verify certificate" }
-    if description.contains("EOF during handshake") || description.contains("uncleanShutdown") { return "EOF" }
+    if description.contains("EOF during handshake") || description.contains("uncleanShutdown") { return tlsEndText }
     return nil
 }
+
+/// For who went away, be it before there was a handshake.
+package let tlsEndText = "EOF"
 
 /// `error:1000007d:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED at …`
 private func reasonName(in description: String) -> String? {

@@ -57,7 +57,7 @@ final class IdentityCheck: ChannelInboundHandler {
             named(commonName)
             if settings.comparesAddresses { compareAddress(certificate, context) }
         } catch {
-            refuse(context, "\(error)")
+            refuse(context, HandshakeFailure.sentence(for: error) ?? "EOF")
         }
     }
 
@@ -98,7 +98,10 @@ final class IdentityCheck: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A client that closes without TLS's goodbye is no matter.
         if let error = error as? NIOSSLError, case .uncleanShutdown = error { return context.close(promise: nil) }
-        refuse(context, tlsFailureText("\(error)") ?? "\(error)")
+        let reason = tlsFailureText("\(error)") ?? "\(error)"
+        // Who asks only whether somebody listens is no rejected client.
+        if reason == tlsEndText { return context.close(promise: nil) }
+        refuse(context, reason)
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ reason: String) {

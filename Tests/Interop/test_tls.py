@@ -131,7 +131,16 @@ def test_server_certificate(tmp_path, authority):
             raw.sendall(b"GET /health HTTP/1.1\r\n\r\n")
             raw.settimeout(5)
             assert not raw.recv(100).startswith(b"HTTP/1.1 200")
-        assert "rejected connection on client endpoint" in member.log()
+        rejections = [line for line in member.log().splitlines() if "rejected connection on client endpoint" in line]
+        # Of the client with another authority, and of the plain text; who only looks whether somebody listens is neither.
+        assert all("tls: " in line and ".cc:" not in line for line in rejections)
+        assert '"error":"tls: first record does not look like a TLS handshake"' in rejections[-1]
+        assert any('"error":"remote error: tls: ' in line for line in rejections)
+        for piece in (b"", b"\x16\x03"):
+            with socket.create_connection(("127.0.0.1", member.client)) as raw:
+                raw.sendall(piece)
+        assert shown(member, alpn=["h2"])[1] == "h2"
+        assert member.log().count("rejected connection on client endpoint") == len(rejections)
         assert "serving client traffic securely" in member.log()
         # A renewed certificate is shown without a restart.
         renewed = authority.issue("server", common_name="renewed")
@@ -154,6 +163,8 @@ def test_client_certificates(tmp_path, authority):
             assert etcdctl(member, authority.path, certificate).returncode != 0, name
             assert member.log().count("rejected connection on client endpoint") > before, name
         assert "revoked" in member.log()
+        for reason in ("tls: client didn't provide a certificate", "tls: failed to verify certificate"):
+            assert f'"error":"{reason}"' in member.log()
         assert etcdctl(member, authority.path, client).stdout == "OK\n"
 
 
