@@ -57,7 +57,7 @@ final class IdentityCheck: ChannelInboundHandler {
             named(commonName)
             if settings.comparesAddresses { compareAddress(certificate, context) }
         } catch {
-            refuse(context, HandshakeFailure.sentence(for: error) ?? "EOF")
+            refuse(context, tlsFailureText("\(error)") ?? "\(error)")
         }
     }
 
