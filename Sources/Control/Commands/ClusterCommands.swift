@@ -427,8 +427,8 @@ enum ClusterCommands {
                 let context = try await connect(call)
                 let answer = try await Context.or { () async throws(ClientError) in
                     let raised = try await context.client.call(.alarm, .with { $0.action = .get })
+                    // As etcdctl's client puts it together: without a header.
                     var gone = Etcdserverpb_AlarmResponse()
-                    gone.header = raised.header
                     for alarm in raised.alarms {
                         let answer = try await context.client.call(
                             .alarm,
@@ -438,7 +438,6 @@ enum ClusterCommands {
                                 $0.alarm = alarm.alarm
                             }
                         )
-                        gone.header = answer.header
                         gone.alarms += answer.alarms
                     }
                     return gone

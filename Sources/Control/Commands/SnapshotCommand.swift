@@ -123,7 +123,9 @@ enum SnapshotCommand {
                 }
             )
         } catch {
-            throw CommandExit(ExitCode.interrupted, progress.failure ?? failed(error).message)
+            // As etcdctl: of this call alone the member's answer is shown with its code.
+            let answer = (error as? ClientError).flatMap { $0.stage == .answered ? $0.logDescription : nil }
+            throw CommandExit(ExitCode.interrupted, progress.failure ?? answer ?? failed(error).message)
         }
         logClient("completed snapshot read; closing")
         let size = progress.bytes

@@ -182,7 +182,7 @@ extension Printer {
         }
         return try bytes(
             answer,
-            simple: answer.alarms.map { "memberID:\($0.memberID)  alarm:\(name($0.alarm))\n" }.joined(),
+            simple: answer.alarms.map { "memberID:\($0.memberID) alarm:\(name($0.alarm))\n" }.joined(),
             fields: {
                 header(answer.header)
                     + answer.alarms.map { "\"MemberID\" : \(id($0.memberID))\n\"AlarmType\" : \(name($0.alarm))\n\n" }
