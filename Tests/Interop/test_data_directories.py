@@ -48,10 +48,10 @@ def fill(member, seed):
     ask(member, "/v3/auth/user/add", {"name": f"user{seed}", "password": "secret"})
     ask(member, "/v3/auth/user/add", {"name": f"nopass{seed}", "options": {"no_password": True}})
     ask(member, "/v3/auth/user/grant", {"user": f"user{seed}", "role": f"role{seed}"})
-    learner = ask(member, "/v3/cluster/member/add", {"peerURLs": [f"http://127.0.0.1:{seed}"], "isLearner": True})["member"]["ID"]
-    ask(member, "/v3/cluster/member/update", {"ID": learner, "peerURLs": [f"http://127.0.0.1:{seed + 1}"]})
-    ask(member, "/v3/cluster/member/remove", {"ID": learner})
-    ask(member, "/v3/cluster/member/add", {"peerURLs": [f"http://127.0.0.1:{seed + 2}"], "isLearner": True})
+    learner = change(member, "add", {"peerURLs": [f"http://127.0.0.1:{seed}"], "isLearner": True})["member"]["ID"]
+    change(member, "update", {"ID": learner, "peerURLs": [f"http://127.0.0.1:{seed + 1}"]})
+    change(member, "remove", {"ID": learner})
+    change(member, "add", {"peerURLs": [f"http://127.0.0.1:{seed + 2}"], "isLearner": True})
     revision = int(ask(member, "/v3/kv/range", {"key": b64("none")})["header"]["revision"])
     ask(member, "/v3/kv/compaction", {"revision": revision - 10, "physical": True})
     for number in range(30):
@@ -62,11 +62,18 @@ def fill(member, seed):
 
 def clear(member):
     """There may be one learner at a time, and no writes under an alarm."""
-    for listed in ask(member, "/v3/cluster/member/list", {})["members"]:
-        if listed.get("isLearner"):
-            ask(member, "/v3/cluster/member/remove", {"ID": listed["ID"]})
     for alarm in ask(member, "/v3/maintenance/alarm", {"action": "GET"}).get("alarms", []):
         ask(member, "/v3/maintenance/alarm", {"action": "DEACTIVATE", **alarm})
+    for listed in ask(member, "/v3/cluster/member/list", {})["members"]:
+        if listed.get("isLearner"):
+            change(member, "remove", {"ID": listed["ID"]})
+
+
+def change(member, how, body):
+    """A change of the members. Go's before 3.6 never answer the one that follows another on its heels, so that an entry goes
+    between."""
+    member.put("between", how)
+    return ask(member, f"/v3/cluster/member/{how}", body)
 
 
 def state(member, compacted):
@@ -151,6 +158,7 @@ def test_directory_goes_to_and_fro(tmp_path, first, how):
         kind = other(kind)
 
 
+@pytest.mark.skipif(harness.go_version() < (3, 5, 3), reason="keeps members' attributes elsewhere")
 def test_files_hold_the_same_rows(tmp_path):
     """After the same requests both makes' files have the same buckets and rows, but for who and when."""
     files = {}
