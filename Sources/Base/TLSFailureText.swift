@@ -13,6 +13,7 @@ package func tlsFailureText(_ description: String) -> String? {
     }
     if description.contains("unableToValidateCertificate") { return "tls: failed to verify certificate" }
     if description.contains("EOF during handshake") || description.contains("uncleanShutdown") { return tlsEndText }
+    if description.contains("Connection reset by peer") { return "read: connection reset by peer" }
     return nil
 }
 

@@ -145,7 +145,12 @@ def _more(leader, before):
 
 @pytest.mark.parametrize("first,joiner", [("ours", "go"), ("go", "ours")])
 def test_a_large_database_comes_by_snapshot(tmp_path, first, joiner):
+    if first == "go" and harness.go_version() < (3, 5, 3):
+        pytest.skip("keeps 5000 entries, whatever it is told")
+
     def flags(kind):
+        if harness.go_version(kind) < (3, 5, 3):
+            return []
         prefix = "--" if harness.go_version(kind) >= (3, 6) else "--experimental-"
         patience = ["--election-timeout", "10000"] if kind == "ours" else []
         return ["--snapshot-count", "10", f"{prefix}snapshot-catchup-entries", "5"] + patience
