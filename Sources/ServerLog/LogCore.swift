@@ -72,12 +72,14 @@ final class LogCore: Sendable {
 enum LogSink: Sendable {
     case file(LogFile)
     case rotating(RotatingLogFile)
+    case journal(JournalWriter)
     case custom(@Sendable ([UInt8]) -> Void)
 
     init(_ destination: LogDestination) throws(LogSetupError) {
         switch destination {
         case .standardError: self = .file(.standardError)
         case .standardOutput: self = .file(.standardOutput)
+        case .journal: self = .journal(try JournalWriter.open())
         case .file(let path):
             do throws(LogSetupError) {
                 self = .file(try LogFile.open(path: path))
@@ -94,6 +96,7 @@ enum LogSink: Sendable {
         switch self {
         case .file(let file): file.write(bytes)
         case .custom(let body): body(bytes)
+        case .journal(let journal): journal.write(bytes)
         case .rotating(var file):
             file.write(bytes, clock: clock)
             self = .rotating(file)
@@ -104,6 +107,7 @@ enum LogSink: Sendable {
         switch self {
         case .file(let file): file.close()
         case .custom: break
+        case .journal(let journal): journal.close()
         case .rotating(var file):
             file.close()
             self = .rotating(file)

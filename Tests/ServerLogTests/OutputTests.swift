@@ -23,7 +23,6 @@ import Testing
         #expect(Self.sentence(["default"], rotation: LogRotation()) == rotationSentence)
         #expect(Self.sentence(["a", "b"], rotation: LogRotation()) == rotationSentence)
         #expect(Self.sentence(["a", "stderr"], rotation: LogRotation()) == nil)
-        #expect(Self.sentence(["systemd/journal"])?.contains("not built yet") == true)
     }
 
     @Test func nothingIsWrittenElsewhereWithDevNull() throws {
