@@ -49,11 +49,17 @@ extension FrontLane {
         runHash(view, at: revision, body)
     }
 
-    /// - Parameter before: the keys as the compaction finds them.
-    package func compactionBegins(at revision: Int64, _ before: StoreView) {
+    /// - Parameters:
+    ///   - before: the keys as the compaction finds them.
+    ///   - hashed: told the hash before anybody else.
+    package func compactionBegins(
+        at revision: Int64, _ before: StoreView, hashed: @escaping (Result<HashKVResult, MVCCError>) -> Void
+    ) {
         compactionHashes.begin(revision)
         runHash(before, at: revision) { [self] outcome in
-            for body in compactionHashes.end(revision, outcome) { body(outcome) }
+            let waiting = compactionHashes.end(revision, outcome)
+            hashed(outcome)
+            for body in waiting { body(outcome) }
         }
     }
 

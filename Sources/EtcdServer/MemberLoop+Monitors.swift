@@ -26,6 +26,8 @@ struct MonitorState {
     var leaderChanges = 0
     var hasRaisedNoSpace = false
     var compactor: AutoCompactor?
+    /// Those under way, by revision.
+    var compactions: [Int64: RunningCompaction] = [:]
     var lastLeader: MemberID = 0
     /// The last term in which this member led and had applied all of its predecessors' entries.
     var settledTerm: Term = 0
@@ -137,9 +139,8 @@ extension MemberLoop {
         case .authChanged(let news): logger.write(news)
         case .quotaExceeded: raiseNoSpace()
         case .compactionBegins(let revision, let before):
-            lane.compactionBegins(at: revision, before)
-        case .compacted(let revision):
-            logger.info("finished scheduled compaction", [.int("compact-revision", revision)])
+            compactionBegins(at: revision, before)
+        case .compacted(let revision): compactionFinished(revision)
         case .malformedEntry(let index, let reason):
             logger.error("an entry of the log could not be read", [.uint("index", index), .error(reason)])
         }

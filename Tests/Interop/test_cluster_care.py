@@ -244,6 +244,11 @@ def test_the_hash_at_a_compaction_is_of_what_it_found(tmp_path):
         assert hashes(11, 15) == [(217501712, "-1", "11"), (4197409583, "-1", "15")]
         member.post("/v3/kv/compaction", {"revision": 11, "physical": True})
         assert hashes(11, 12, 15) == [(217501712, "-1", "11"), (3180204327, "11", "12"), (779058534, "11", "15")]
+        harness.wait_for(lambda: "finished scheduled compaction" in member.log())
+        said = [json.loads(line) for line in member.log().splitlines() if "finished scheduled compaction" in line][0]
+        assert (said["compact-revision"], said["number-of-keys-compacted"], said["hash"]) == (11, 9, 217501712)
+        assert said["took"].endswith("s") and said["current-db-size-bytes"] >= said["current-db-size-in-use-bytes"] > 0
+        assert '"msg":"storing new hash","hash":217501712,"revision":11,"compact-revision":-1' in member.log()
         member.post("/v3/kv/compaction", {"revision": 12, "physical": True})
         assert hashes(11, 12) == [(217501712, "-1", "11"), (3180204327, "11", "12")]
 
