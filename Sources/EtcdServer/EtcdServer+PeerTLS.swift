@@ -24,12 +24,14 @@ extension EtcdServer {
                     [.string("peer-url", url.description)])
             }
         }
-        // Connections to other members need the authorities, whatever this one listens with.
-        if !configured.trustedCAFile.isEmpty { _ = try POSIXFileSystem().read(configured.trustedCAFile) }
         guard
             let (tls, isSelfMade) = try certificates(
                 configuration.security.peer, port: "peer", urls: listen.peerURLs, flags: "--peer-cert-file, --peer-key-file")
-        else { return nil }
+        else {
+            // Connections to other members need the authorities, whatever this one listens with.
+            if !configured.trustedCAFile.isEmpty { _ = try POSIXFileSystem().read(configured.trustedCAFile) }
+            return nil
+        }
         logger.info(
             "starting with peer TLS",
             [.string("cert", tls.certFile), .string("key", tls.keyFile), .string("trusted-ca", tls.trustedCAFile)])

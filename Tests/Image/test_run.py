@@ -334,5 +334,5 @@ def test_deployments_settings_are_understood(runtime, start, volume, arguments, 
     assert runtime.wait(name) == 1
     log = runtime.log(name)
     fatal = [line for line in log.splitlines() if '"level":"fatal"' in line]
-    assert "open /etc/etcd/ca.crt: no such file or directory" in fatal[-1], log[-2000:]
+    assert "/etc/etcd/server.crt" in fatal[-1], log[-2000:]
     assert "unrecognized" not in log and "not defined" not in log
