@@ -67,3 +67,29 @@ package enum Program {
         return path.count == 1 && !words.isEmpty ? nil : path
     }
 }
+
+extension Command {
+    /// Adds `help`, which tells about the commands of this program, itself among them; the last to be added.
+    /// - Parameters:
+    ///   - text: what is told of the command at a path.
+    ///   - usage: what is shown of the program where nothing is known of the words.
+    package mutating func addHelp(
+        _ short: String, group: String? = nil, text: @escaping @Sendable ([Command]) -> String,
+        usage: @escaping @Sendable ([Command]) -> String
+    ) {
+        var help = Command("help", "[command]", short, group: group)
+        let bare = self, silent = help
+        help.run = { call in
+            // The tree that is shown has a help of its own, which is only shown.
+            var tree = bare
+            tree.commands.append(silent)
+            guard let path = Program.path(tree, call.arguments) else {
+                Terminal.error("Unknown help topic [\(call.arguments.map { "`\($0)`" }.joined(separator: " "))]\n")
+                Terminal.error(usage([tree]))
+                return
+            }
+            Terminal.out(text(path))
+        }
+        commands.append(help)
+    }
+}

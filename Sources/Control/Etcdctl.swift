@@ -38,20 +38,8 @@ package enum Etcdctl {
             + ConcurrencyCommands.all + AuthCommands.all
             + [MirrorCommand.command, CheckCommand.command, versionCommand, completion, options]
         root.commands.sort { $0.name < $1.name }
-        var help = Command("help", "[command]", "Tells about a command", group: "utility")
-        let bare = root, silent = help
-        help.run = { call in
-            // The tree that is shown has a help of its own, which is only shown.
-            var tree = bare
-            tree.commands.append(silent)
-            guard let path = Program.path(tree, call.arguments) else {
-                Terminal.error("Unknown help topic [\(call.arguments.map { "`\($0)`" }.joined(separator: " "))]\n")
-                Terminal.error(Help.usage([tree]))
-                return
-            }
-            Terminal.out(Help.text(path) + footer)
-        }
-        root.commands.append(help)
+        root.addHelp(
+            "Tells about a command", group: "utility", text: { Help.text($0) + footer }, usage: { Help.usage($0) })
         return root
     }()
 

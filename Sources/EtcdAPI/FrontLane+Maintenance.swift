@@ -64,10 +64,7 @@ extension FrontLane {
         writer.field(6, raft.term)
         writer.field(7, member.appliedIndex)
         if raft.lead == 0 { writer.explicit(8, EtcdError.noLeader.message) }
-        for alarm in member.alarms.members {
-            // As a message's text: without what is at its default.
-            writer.explicit(8, (alarm.memberID == 0 ? "" : "memberID:\(alarm.memberID) ") + "alarm:\(alarm.alarm.name)")
-        }
+        for alarm in member.alarms.members { writer.explicit(8, alarm.text) }
         writer.field(9, Int64(statistics.sizeInUseBytes))
         writer.field(10, membership.isLocalLearner)
         writer.field(11, member.storageVersion?.description ?? "")
@@ -227,4 +224,9 @@ extension AlarmType {
         default: String(rawValue)
         }
     }
+}
+
+extension AlarmMember {
+    /// As a message's text: without what is at its default.
+    package var text: String { (memberID == 0 ? "" : "memberID:\(memberID) ") + "alarm:\(alarm.name)" }
 }

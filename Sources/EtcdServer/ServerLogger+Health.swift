@@ -1,5 +1,6 @@
 // The log lines about pages of health.
 
+import EtcdAPI
 import FrontDoor
 import ServerLog
 
@@ -8,9 +9,7 @@ extension ServerLogger {
     func write(_ news: HealthNews) {
         switch news {
         case .wrongMethod: warn("/health error", [.int("status-code", 405)])
-        case .alarm(let alarm):
-            let member = alarm.memberID == 0 ? "" : "memberID:\(alarm.memberID) "
-            warn("serving /health false due to an alarm", [.string("alarm", "\(member)alarm:\(alarm.name)")])
+        case .alarm(let alarm): warn("serving /health false due to an alarm", [.string("alarm", alarm.text)])
         case .noLeader: warn("serving /health false; no leader")
         case .rangeFailed(let reason): warn("serving /health false; Range fails", [.error(reason)])
         case .unhealthy(let output):

@@ -207,23 +207,7 @@ struct HTTPRouter {
             return responder.respond(307, [("Location", location)], Bytes())
         }
         let fields = [("Content-Type", "text/html; charset=utf-8"), ("Location", location)]
-        let page = "<a href=\"\(escapedForHTML(location))\">Temporary Redirect</a>.\n\n"
-        responder.respond(307, fields, request.method == "GET" ? Bytes(page) : Bytes())
-    }
-
-    private func escapedForHTML(_ text: String) -> String {
-        var out = ""
-        for character in text {
-            switch character {
-            case "&": out += "&amp;"
-            case "<": out += "&lt;"
-            case ">": out += "&gt;"
-            case "\"": out += "&#34;"
-            case "'": out += "&#39;"
-            default: out.append(character)
-            }
-        }
-        return out
+        responder.respond(307, fields, request.method == "GET" ? temporaryRedirectPage(to: location) : Bytes())
     }
 
     // MARK: Who may ask

@@ -2,7 +2,7 @@
 
 import Base
 import EtcdAPI
-import EtcdWire
+package import EtcdWire
 import Membership
 import Raft
 import StateMachine
@@ -24,7 +24,7 @@ package struct HealthRecord: Sendable {
 package enum HealthNews: Sendable {
     /// `/health` was asked by another method than GET.
     case wrongMethod
-    case alarm(Alarm)
+    case alarm(AlarmMember)
     case noLeader
     case rangeFailed(String)
     /// What `/health` answered.
@@ -34,12 +34,6 @@ package enum HealthNews: Sendable {
     case checksFailed(path: String, reason: String)
     /// Checks that were to be left out and do not exist.
     case unknownChecks([String])
-
-    /// An alarm that is raised.
-    package struct Alarm: Sendable {
-        package let memberID: UInt64
-        package let name: String
-    }
 }
 
 struct HealthPage {
@@ -58,7 +52,7 @@ struct HealthPage {
         let isSerializable = request.query("serializable").first == "true"
         let member = door.lane.memberState
         for alarm in member.alarms.members where !excluded.contains(alarm.alarm.name) {
-            door.healthNews(.alarm(.init(memberID: alarm.memberID, name: alarm.alarm.name)))
+            door.healthNews(.alarm(alarm))
             return answer(responder, "ALARM \(alarm.alarm.name)")
         }
         if !isSerializable, member.raftStatus.lead == 0 {

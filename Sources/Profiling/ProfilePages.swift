@@ -103,22 +103,8 @@ package enum ProfilePages {
         return ProfilePage(
             status: 307,
             fields: [("location", target)] + (isRead ? [("content-type", "text/html; charset=utf-8")] : []),
-            body: request.method == "GET" ? Bytes("<a href=\"\(escaped(target))\">Temporary Redirect</a>.\n\n") : Bytes()
+            body: request.method == "GET" ? temporaryRedirectPage(to: target) : Bytes()
         )
-    }
-
-    /// As HTML has it.
-    private static func escaped(_ text: String) -> String {
-        text.reduce(into: "") { output, character in
-            switch character {
-            case "&": output += "&amp;"
-            case "<": output += "&lt;"
-            case ">": output += "&gt;"
-            case "\"": output += "&#34;"
-            case "'": output += "&#39;"
-            default: output.append(character)
-            }
-        }
     }
 
     // MARK: The pages

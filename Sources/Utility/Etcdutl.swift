@@ -23,20 +23,7 @@ package enum Etcdutl {
             SnapshotCommands.command, version, WALCommands.command,
         ]
         root.commands.sort { $0.name < $1.name }
-        var help = Command("help", "[command]", "Help about any command")
-        let bare = root, silent = help
-        help.run = { call in
-            // The tree that is shown has a help of its own, which is only shown.
-            var tree = bare
-            tree.commands.append(silent)
-            guard let path = Program.path(tree, call.arguments) else {
-                Terminal.error("Unknown help topic [\(call.arguments.map { "`\($0)`" }.joined(separator: " "))]\n")
-                Terminal.error(Etcdutl.help([tree]))
-                return
-            }
-            Terminal.out(Etcdutl.help(path))
-        }
-        root.commands.append(help)
+        root.addHelp("Help about any command", text: Etcdutl.help, usage: Etcdutl.help)
         return root
     }()
 
